@@ -1,0 +1,41 @@
+"""Names that stand in the cluster: group, labels, annotations, finalizer. Changing one orphans what exists."""
+
+from __future__ import annotations
+
+GROUP = "bitgoeul.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+ACCELERATOR_POOLS = "acceleratorpools"
+STORAGE_POOLS = "storagepools"
+TENANT_ALLOCATIONS = "tenantallocations"
+
+FIELD_MANAGER = "bitgoeul"
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "bitgoeul"
+# On namespaces and everything in them: the allocation's name.
+ALLOCATION_LABEL = f"{GROUP}/allocation"
+# On a namespace whose allocation was deleted and whose data is kept.
+RETAINED_LABEL = f"{GROUP}/retained"
+# On namespaces, one for each pool granted there; the admission policies select by it.
+POOL_LABEL_PREFIX = f"{GROUP}/pool-"
+# On a namespace: the UID of the allocation it belongs to. Tenants cannot write it, so it proves ownership.
+ALLOCATION_UID_ANNOTATION = f"{GROUP}/allocation-uid"
+
+# Must differ from kopf's own finalizer: kopf strips that one from objects it does not handle.
+FINALIZER = f"{GROUP}/enforcement"
+
+# One label key names a pool; its name part may have 63 characters, "pool-" takes 5.
+MAX_POOL_NAME = 58
+
+QUOTA_NAME = "bitgoeul"
+LIMIT_RANGE_NAME = "bitgoeul"
+
+OPERATOR_NAMESPACE = "bitgoeul-system"
+LEASE_NAME = "bitgoeul"
+
+
+def pool_label(pool: str) -> str:
+    """The label key that a namespace carries while it is granted devices of this pool."""
+    return f"{POOL_LABEL_PREFIX}{pool}"

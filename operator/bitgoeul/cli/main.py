@@ -1,0 +1,73 @@
+"""
+The command ``bitgoeul``: finds the subcommand, and turns errors into one line and an exit code.
+
+Exit codes: 0 fine, 1 error (wrong use too), 2 not ready. Subcommands are imported only when they are
+called, so that ``bitgoeul --help`` does not load a Kubernetes client.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from bitgoeul import __version__
+from bitgoeul.errors import UserError
+
+# name → module:attribute; the module's command has the same short help
+COMMANDS = {
+    "up": "bitgoeul.cli.up:up",
+    "down": "bitgoeul.cli.up:down",
+    "nodes": "bitgoeul.cli.nodes:nodes",
+    "crds": "bitgoeul.cli.crds:crds",
+    "run": "bitgoeul.cli.run:run",
+    "demo": "bitgoeul.cli.demo:demo",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose subcommands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bitgoeul")
+def cli() -> None:
+    """Run a shared AI data center: pools of devices and storage, handed out by date and priority."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; never returns."""
+    try:
+        code = cli.main(arguments, prog_name="bitgoeul", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        # Usage errors exit with 1, not with click's 2: here 2 means "not ready".
+        hint = f" (see: {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
+        print(f"Error: {error.format_message()}{hint}", file=sys.stderr)
+        sys.exit(1)
+    except UserError as error:
+        # One line, whatever a server's answer that is quoted in it looks like.
+        print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) went away: not our error, and nothing can be said to it.
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

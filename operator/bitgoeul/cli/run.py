@@ -1,0 +1,91 @@
+"""``bitgoeul run``: the operator in the foreground, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+
+import click
+from click.core import ParameterSource
+
+from bitgoeul.api.names import OPERATOR_NAMESPACE
+from bitgoeul.cli.connection import cluster_options
+from bitgoeul.cli.logs import set_up_logging
+from bitgoeul.cluster.client import connect
+from bitgoeul.cluster.lease import LostLeaseError
+from bitgoeul.controller.operator import Operator, Options
+from bitgoeul.errors import ClusterError, UserError
+
+log = logging.getLogger("bitgoeul")
+
+
+@click.command(short_help="Run the operator.")
+@cluster_options
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Address of /metrics, /healthz, /readyz.")
+@click.option(
+    "--metrics-port",
+    default=9400,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of /metrics, /healthz and /readyz; 0 takes a free one, as the default does where it is taken.",
+)
+@click.option(
+    "--namespace", default=OPERATOR_NAMESPACE, show_default=True, envvar="POD_NAMESPACE", help="Where the Lease lives."
+)
+@click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256), help="Tenants at a time.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--verbose", "-v", is_flag=True, help="Say more.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    kubeconfig: str | None,
+    context: str | None,
+    metrics_host: str,
+    metrics_port: int,
+    namespace: str,
+    workers: int,
+    log_format: str,
+    verbose: bool,
+) -> None:
+    """
+    Run the operator against a cluster: decide who gets what, and enforce it.
+
+    A second one against the same cluster stands by, and takes over when the first is gone.
+    """
+    set_up_logging(log_format, verbose)
+    if ctx.get_parameter_source("metrics_port") is ParameterSource.DEFAULT and taken(metrics_host, metrics_port):
+        # Most likely a second instance beside the first, which is how one tries a standby.
+        log.warning("port %d is taken; taking a free one (choose one with --metrics-port)", metrics_port)
+        metrics_port = 0
+    options = Options(metrics_host, metrics_port, namespace, workers)
+    asyncio.run(operate(kubeconfig, context, options))
+
+
+async def operate(kubeconfig: str | None, context: str | None, options: Options) -> None:
+    """Run until a signal comes."""
+    stop = asyncio.Event()
+    async with connect(kubeconfig, context) as api:
+        operator = Operator(api, options)
+        listen(stop)
+        try:
+            await operator.run(stop, on_watching=lambda: listen(stop))
+        except LostLeaseError as error:
+            raise UserError(f"leadership lost: {error}; ending, to start afresh") from error
+        except ClusterError as error:
+            raise UserError(f"cannot go on: {error}") from error
+    log.info("stopped")
+
+
+def taken(host: str, port: int) -> bool:
+    """Whether somebody listens there already."""
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+def listen(stop: asyncio.Event) -> None:
+    """Stop on SIGTERM and Ctrl-C."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)

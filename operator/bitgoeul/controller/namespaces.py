@@ -1,0 +1,335 @@
+"""
+One namespace of a tenant: makes what is there equal to what it should be, in the order that keeps promises.
+
+First the namespace with its labels (the pool's policy acts on them), then the quota, then, and only when the quota is
+enforced, a proof that the policy acts, the claims, and last of all the access of members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bitgoeul.api.names import (
+    ALLOCATION_LABEL,
+    ALLOCATION_UID_ANNOTATION,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    QUOTA_NAME,
+    RETAINED_LABEL,
+)
+from bitgoeul.api.tenant_allocation import ClaimRequest, Member
+from bitgoeul.cluster.cache import Cache, Entry
+from bitgoeul.cluster.client import Api, ApiError
+from bitgoeul.cluster.kinds import (
+    BY_KIND,
+    MUTATING_BINDING,
+    MUTATING_POLICY,
+    NAMESPACE,
+    RESOURCE_QUOTA,
+    ROLE_BINDING,
+    VALIDATING_BINDING,
+    VALIDATING_POLICY,
+    VOLUME_CLAIM,
+    Kind,
+)
+from bitgoeul.cluster.writer import Writer
+from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, policy_name
+from bitgoeul.desired.drift import differs
+from bitgoeul.desired.limit_range import build_limit_range
+from bitgoeul.desired.namespace import amend_namespace, build_namespace
+from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard
+from bitgoeul.desired.role_bindings import build_role_bindings
+from bitgoeul.desired.volume_claims import build_volume_claims, never_shrunk
+from bitgoeul.desired.world import Manifest, NamespaceTarget, World
+from bitgoeul.planning.allocations import Amounts
+from bitgoeul.planning.observed import REQUESTS, STORAGE_SUFFIX
+from bitgoeul.planning.pools import PoolKey, PoolKind, accelerator
+
+# A new admission policy acts after about a second; three times that, where it cannot be tried out.
+POLICY_SECONDS = 3.0
+POLICY_KINDS = (MUTATING_POLICY, MUTATING_BINDING, VALIDATING_POLICY, VALIDATING_BINDING)
+
+
+class NamespaceTakenError(Exception):
+    """The namespace exists and is not ours to use."""
+
+
+class NamespaceKeeper:
+    """Writes the children of one namespace; knows nothing of queues, phases or other namespaces."""
+
+    def __init__(self, cache: Cache, api: Api, writer: Writer, clock: Callable[[], datetime]) -> None:
+        self._cache = cache
+        self._api = api
+        self._writer = writer
+        self._clock = clock
+        self._proved: set[tuple[str, ...]] = set()  # versions of policies that were seen to act
+
+    async def ensure(self, obj: Manifest) -> bool:
+        """Apply an object if it differs from what stands; True when something was written."""
+        kind = BY_KIND[obj["kind"]]
+        metadata = obj["metadata"]
+        entry = self._cache.get(kind, metadata["name"], metadata.get("namespace", ""))
+        if entry is None:
+            await self._make(obj)
+            return True
+        if not differs(obj, entry.obj):
+            return False
+        try:
+            await self._writer.apply(obj)
+        except ApiError as error:
+            # A binding's role cannot be changed, only replaced.
+            if error.status != 422 or "roleRef" not in obj:
+                raise
+            await self._writer.delete(kind, entry.obj)
+            await self._make(obj)
+        return True
+
+    async def _make(self, obj: Manifest) -> None:
+        """Create; what exists all the same has lost our label, so that it was not seen, and is brought back."""
+        try:
+            await self._writer.create(obj)
+        except ApiError as error:
+            if not error.already_exists:
+                raise
+            await self._writer.apply(obj)
+
+    async def open(self, target: NamespaceTarget, floor: Amounts, *, take_over_from: str = "") -> None:
+        """
+        Have the namespace, with the labels of all pools that it holds or is about to hold devices of.
+
+        Args:
+            take_over_from: UID of a former allocation; a namespace that is retained under it changes hands.
+        Raises:
+            NamespaceTakenError: It exists and says that it belongs to somebody else, or to nobody.
+        """
+        held = {pool.name: n for pool, n in floor.items() if pool.kind is PoolKind.ACCELERATORS and n}
+        labelled = replace(target, devices={**held, **{p: n for p, n in target.devices.items() if n}})
+        entry = self._cache.get(NAMESPACE, target.name)
+        if entry is None:
+            await self._make_namespace(build_namespace(labelled))
+            return
+        owner = entry.view.allocation_uid
+        if owner != target.uid and not (owner and owner == take_over_from and entry.view.retained):
+            raise NamespaceTakenError(target.name)
+        change = amend_namespace(labelled, entry.obj)
+        if change is not None:
+            await self._writer.merge(NAMESPACE, target.name, change)
+
+    async def _make_namespace(self, namespace: Manifest) -> None:
+        name = namespace["metadata"]["name"]
+        try:
+            await self._writer.create(namespace)
+        except ApiError as error:
+            if not error.already_exists:
+                raise
+            found = await self._api.get(NAMESPACE.path(name))
+            if found is not None:
+                self._cache.merge(NAMESPACE, found)
+                annotations = found["metadata"].get("annotations") or {}
+                if (
+                    annotations.get(ALLOCATION_UID_ANNOTATION)
+                    == namespace["metadata"]["annotations"][ALLOCATION_UID_ANNOTATION]
+                ):
+                    return  # the answer to our own creation was lost
+            raise NamespaceTakenError(name) from error
+
+    async def reclaim(self, name: str, namespace_uid: str, allocation: str, uid: str) -> None:
+        """
+        Give a namespace that was ours its marks back, where somebody has overwritten them.
+
+        It is the very one that the allocation's status names, by UID; what is retained is left alone.
+        """
+        entry = self._cache.get(NAMESPACE, name)
+        if entry is None or entry.uid != namespace_uid or entry.view.retained:
+            return
+        if entry.view.allocation_uid != uid:
+            metadata = {
+                "uid": entry.uid,
+                "labels": {MANAGED_BY_LABEL: MANAGED_BY, ALLOCATION_LABEL: allocation},
+                "annotations": {ALLOCATION_UID_ANNOTATION: uid},
+            }
+            await self._writer.merge(NAMESPACE, name, {"metadata": metadata})
+
+    async def name_missing(self, namespace: str, world: World) -> None:
+        """Add the zeros of pools that a quota does not name yet, and leave the rest of it as it is."""
+        entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace)
+        if entry is None:
+            return
+        hard = entry.obj["spec"].get("hard") or {}
+        named = build_resource_quota(NamespaceTarget(namespace, "", ""), world)["spec"]["hard"]
+        missing = {key: "0" for key in named if key not in hard and limits_capacity(key)}
+        if missing:
+            await self._writer.merge(RESOURCE_QUOTA, QUOTA_NAME, {"spec": {"hard": missing}}, namespace)
+
+    async def set_quota(self, target: NamespaceTarget, world: World) -> bool:
+        """
+        Write quota and limits; True when the quota that is enforced is the one wanted.
+
+        A quota is made with 0 of everything and raised afterwards, so that a late creation never adds capacity.
+        """
+        quota = build_resource_quota(target, world)
+        entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, target.name)
+        if entry is None:
+            await self._make(empty_hard(quota))
+        if entry is None or differs(quota, entry.obj):
+            await self._writer.apply(quota)
+        await self._drop_stale_keys(quota)
+        await self.ensure(build_limit_range(target))
+        return self.settled(target.name)
+
+    def settled(self, namespace: str) -> bool:
+        """Whether the quota controller has confirmed the quota as it stands."""
+        entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace)
+        return entry is not None and bool(entry.view.settled)
+
+    async def _drop_stale_keys(self, quota: Manifest) -> None:
+        """
+        Remove limits of capacity that are no longer stated, such as cpu once no pool says what comes with a device.
+
+        With null, because apply leaves a key that also stands in another manager's fields.
+        """
+        namespace = quota["metadata"]["namespace"]
+        entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace)
+        hard = quota["spec"]["hard"]
+        observed = entry.obj["spec"].get("hard") or {} if entry else {}
+        stale = {key: None for key in observed if key not in hard and limits_capacity(key)}
+        if stale:
+            await self._writer.merge(RESOURCE_QUOTA, QUOTA_NAME, {"spec": {"hard": stale}}, namespace)
+
+    async def prove_policies(self, target: NamespaceTarget, world: World) -> str:
+        """
+        Ask the API server what it would make of a pod for each pool here; empty when its policies act.
+
+        Once for each version of a pool's policies: what takes time is a new policy, not a new namespace.
+
+        Returns:
+            What is not yet as it should be, for people.
+        """
+        for pool, devices in sorted(target.devices.items()):
+            spec = world.accelerators.get(pool)
+            if not devices or spec is None:
+                continue
+            versions = self._policy_versions(pool)
+            if versions is None:
+                return f"the admission policies of {pool} are not in place yet"
+            if versions in self._proved:
+                continue
+            try:
+                answer = await self._writer.try_pod(build_proof_pod(target.name, spec))
+            except ApiError as error:
+                if "exceeded quota" in error.message and accelerator(pool) not in self.new_pools([accelerator(pool)]):
+                    continue  # all devices are in use, so that nothing can be tried; the policies have had their time
+                if error.status in (403, 404, 422, 500):
+                    return f"a trial pod for {pool} in {target.name} is refused: {error.message}"
+                raise
+            if not policy_acts(answer, spec):
+                return f"the admission policy of {pool} does not act in {target.name} yet"
+            self._proved.add(versions)
+        return ""
+
+    def new_pools(self, asked: Iterable[PoolKey]) -> frozenset[PoolKey]:
+        """Those of the pools whose policies may not act yet, because they are missing or a few seconds old."""
+        new = set()
+        for pool in asked:
+            if pool.kind is PoolKind.ACCELERATORS:
+                entries = [self._cache.get(kind, policy_name(pool.name)) for kind in POLICY_KINDS]
+                if any(entry is None or self._age(entry) < POLICY_SECONDS for entry in entries):
+                    new.add(pool)
+        return frozenset(new)
+
+    def _age(self, entry: Entry) -> float:
+        created = datetime.fromisoformat(entry.obj["metadata"]["creationTimestamp"])
+        return (self._clock() - created).total_seconds()
+
+    def _policy_versions(self, pool: str) -> tuple[str, ...] | None:
+        """Which policies and bindings of a pool stand; None when one is missing."""
+        entries = [self._cache.get(kind, policy_name(pool)) for kind in POLICY_KINDS]
+        found = [entry for entry in entries if entry is not None]
+        if len(found) < len(entries):
+            return None
+        # The generation: a status that the server writes does not make a policy new.
+        return tuple(f"{entry.uid}/{entry.obj['metadata'].get('generation', 0)}" for entry in found)
+
+    async def give_claims(
+        self, target: NamespaceTarget, claims: Iterable[tuple[str, ClaimRequest]], world: World
+    ) -> list[str]:
+        """
+        Create and grow the claims; what is there beyond them stays.
+
+        Returns:
+            What the API server refuses, for people. A tenant may have used up its storage itself, or the class may not
+            grow claims; neither is a reason to lock members out.
+        """
+        refused = []
+        for desired in build_volume_claims(target, claims, world):
+            name = desired["metadata"]["name"]
+            entry = self._cache.get(VOLUME_CLAIM, name, target.name)
+            try:
+                await self.ensure(never_shrunk(desired, entry.obj) if entry else desired)
+            except ApiError as error:
+                if error.status not in (403, 422):
+                    raise
+                refused.append(f"claim {name} in {target.name} is refused: {error.message}")
+        return refused
+
+    async def mark_claims(self, namespace: str, *, retained: bool) -> None:
+        """Say on all claims, also on those that tenants have made, whether they are what is left of an allocation."""
+        claims, _ = await self._api.list_all(VOLUME_CLAIM.path("", namespace))
+        for claim in claims:
+            metadata = claim["metadata"]
+            labels = metadata.get("labels") or {}
+            if (RETAINED_LABEL in labels) != retained:
+                body = {"metadata": {"uid": metadata["uid"], "labels": {RETAINED_LABEL: "true" if retained else None}}}
+                await self._writer.merge(VOLUME_CLAIM, metadata["name"], body, namespace)
+                if MANAGED_BY_LABEL not in labels:  # not watched: nobody would tell the cache when it is gone
+                    self._cache.forget(VOLUME_CLAIM, (namespace, metadata["name"]))
+
+    async def give_access(self, target: NamespaceTarget, members: Iterable[Member]) -> None:
+        """Bind the members' roles, and unbind roles that have no members any more."""
+        bindings = build_role_bindings(target, members)
+        await self.remove_access(target.name, keep={binding["metadata"]["name"] for binding in bindings})
+        for binding in bindings:
+            await self.ensure(binding)
+
+    def has_access(self, namespace: str) -> bool:
+        """Whether any member is bound in this namespace."""
+        return any(True for _ in self._cache.in_namespace(ROLE_BINDING, namespace))
+
+    async def revoke_access(self, namespace: str, members: Iterable[Member]) -> None:
+        """Take away what our bindings give to anybody who is no member, or no member in that role, any more."""
+        entries = list(self._cache.in_namespace(ROLE_BINDING, namespace))
+        if not entries:
+            return
+        wanted = {b["metadata"]["name"]: b for b in build_role_bindings(NamespaceTarget(namespace, "", ""), members)}
+        for entry in entries:
+            name = entry.obj["metadata"]["name"]
+            bound = entry.obj.get("subjects") or []
+            if name not in wanted:
+                await self.delete(ROLE_BINDING, entry)
+                continue
+            kept = [subject for subject in bound if subject in wanted[name]["subjects"]]
+            if len(kept) < len(bound):
+                await self._writer.merge(ROLE_BINDING, name, {"subjects": kept}, namespace)
+
+    async def remove_access(self, namespace: str, keep: Iterable[str] = ()) -> None:
+        """Delete our bindings in a namespace, except those named."""
+        kept = set(keep)
+        for entry in list(self._cache.in_namespace(ROLE_BINDING, namespace)):
+            if entry.obj["metadata"]["name"] not in kept:
+                await self.delete(ROLE_BINDING, entry)
+
+    async def delete(self, kind: Kind, entry: Entry) -> None:
+        await self._writer.delete(kind, entry.obj)
+        metadata: Mapping[str, Any] = entry.obj["metadata"]
+        if kind is not NAMESPACE:
+            self._cache.forget(kind, (metadata.get("namespace", ""), metadata["name"]))
+
+
+def limits_capacity(key: str) -> bool:
+    """Whether a key of a quota limits what we hand out; such keys are ours, whoever wrote them."""
+    if key in ("requests.cpu", "requests.memory"):
+        return True
+    return key.endswith(STORAGE_SUFFIX) or (key.startswith(REQUESTS) and "/" in key)

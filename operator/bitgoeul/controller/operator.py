@@ -1,0 +1,344 @@
+"""
+Puts the operator together and runs it: checks the cluster, fills the cache, watches, and acts while it leads.
+
+Crash-only: nothing that matters is kept in memory alone, so what cannot go on ends the process with the reason, and the
+next one starts from what the API server has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bitgoeul import __version__
+from bitgoeul.api.names import OPERATOR_NAMESPACE
+from bitgoeul.cluster.cache import Cache, Entry, load
+from bitgoeul.cluster.client import Api, ApiError, NoAnswerError
+from bitgoeul.cluster.events import Recorder
+from bitgoeul.cluster.kinds import ACCELERATOR_POOL, NAMESPACE, STORAGE_POOL, TENANT_ALLOCATION
+from bitgoeul.cluster.lease import Lease
+from bitgoeul.cluster.writer import NotLeadingError, Writer
+from bitgoeul.controller.handlers import watch
+from bitgoeul.controller.planner import Planner
+from bitgoeul.controller.pools import Pools
+from bitgoeul.controller.preflight import check_cluster, until_a_kind_is_removed
+from bitgoeul.controller.reports import Reporter
+from bitgoeul.controller.routing import Router, Subject, Task
+from bitgoeul.controller.tenants import Tenants
+from bitgoeul.controller.workqueue import LONGEST_PAUSE_SECONDS, WorkQueue
+from bitgoeul.errors import ClusterError
+from bitgoeul.metrics.collector import State, StateCollector
+from bitgoeul.metrics.instruments import Instruments
+from bitgoeul.metrics.server import Server
+from bitgoeul.planning.pools import PoolKey, accelerator, storage
+
+log = logging.getLogger(__name__)
+
+AUDIT_SECONDS = 600.0
+RETRY_SECONDS = 1.0
+SPREAD_SECONDS = 60.0
+RELIST_SECONDS = 1.0  # watches that begin anew do so together
+LAG_SECONDS = 1.0
+STALLED_SECONDS = 30.0
+SHUTDOWN_SECONDS = 2.0
+OUTAGE_PAUSE_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """
+    How to run.
+
+    Attributes:
+        metrics_port: 0 takes a free one; None serves nothing.
+        namespace: Where the Lease lives.
+        workers: Allocations and pools that are worked on at the same time.
+    """
+
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = 9400
+    namespace: str = OPERATOR_NAMESPACE
+    workers: int = 16
+
+
+def wall_clock() -> datetime:
+    """The real time, with zone, in whole milliseconds: what is written must read back equal."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class Operator:
+    """One instance. ``run`` returns when ``stop`` is set, and raises what it cannot go on from."""
+
+    def __init__(
+        self,
+        api: Api,
+        options: Options | None = None,
+        clock: Callable[[], datetime] = wall_clock,
+    ) -> None:
+        self._api = api
+        self._options = options or Options()
+        self.instruments = Instruments(__version__)
+        api.observer = self.instruments.observe_request
+        self.cache = Cache()
+        self.queue: WorkQueue[Task] = WorkQueue()
+        self._lease = Lease(api, self._options.namespace)
+        self._recorder = Recorder(api, self._lease.may_write)
+        writer = Writer(api, self.cache, self._lease.may_write)
+        self.planner = Planner(
+            self.cache,
+            api,
+            writer,
+            clock,
+            on_allocation=lambda name: self.queue.add(Task(Subject.ALLOCATION, name)),
+            on_pool=lambda key: self.queue.add(Task(Subject.POOL, key)),
+            on_world=self._mark_everything,
+            on_decided=self.instruments.observe_plan,
+        )
+        reporter = Reporter(self.cache, writer, self._recorder, clock)
+        self._tenants = Tenants(self.cache, api, writer, self.planner, reporter, clock)
+        self._pools = Pools(self.cache, writer, self.planner, self._recorder, clock)
+        self.cache.listener = Router(self.cache, self.planner, self.queue.add)
+        self.instruments.registry.register(StateCollector(self._state))
+        self._server: Server | None = None
+        self._beat_at = time.monotonic()
+        self._leading = asyncio.Event()
+        self._listed = asyncio.Event()  # a watch has begun with a list since the last audit
+
+    async def run(self, stop: asyncio.Event, on_watching: Callable[[], None] = lambda: None) -> None:
+        """
+        Run until ``stop`` is set.
+
+        Args:
+            on_watching: Called once the watches are in place; kopf takes SIGTERM and SIGINT for itself before that.
+        Raises:
+            UserError: The cluster lacks something; the message says what to do.
+            Exception: A watch or the lease ended for good.
+        """
+        if not await unless(stop, self._prepare()):
+            return
+        if self._options.metrics_port is not None:
+            self._server = Server(
+                self.instruments.registry,
+                self._options.metrics_host,
+                self._options.metrics_port,
+                alive=self._alive,
+                ready=self._ready,
+            )
+            await self._server.start()
+            log.info("metrics on http://%s:%d/metrics", self._options.metrics_host, self._server.port)
+        stop_watch = asyncio.Event()
+        tasks = [
+            self._task(self._lease.hold(self._lead), "lease"),
+            self._task(self._plan(), "planner"),
+            self._task(self._recorder.run(), "events"),
+            self._task(self._audit(), "audit"),
+            self._task(self._beat(), "heartbeat"),
+            self._task(until_a_kind_is_removed(self._api), "kinds"),
+            *(self._task(self._work(), f"worker {number}") for number in range(self._options.workers)),
+        ]
+        # kopf ends all tasks that began after it; so it comes last.
+        watching = self._task(watch(self._api, self.cache, stop_watch, on_watching, self._listed.set), "watch")
+        stopping = self._task(stop.wait(), "stop")
+        try:
+            done, _ = await asyncio.wait([*tasks, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._shut_down(tasks, watching, stop_watch, stopping)
+        if stopping in done:
+            return
+        # A watch that fails takes others with it; what it says itself is the cause.
+        for task in (watching, *done):
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                raise error
+        names = ", ".join(sorted(task.get_name() for task in done))
+        raise ClusterError(f"{names} ended by itself")
+
+    async def _prepare(self) -> None:
+        await check_cluster(self._api)
+        await load(self.cache, self._api)
+
+    @staticmethod
+    def _task(coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        return asyncio.create_task(coroutine, name=name)
+
+    async def _shut_down(
+        self,
+        tasks: list[asyncio.Task[Any]],
+        watching: asyncio.Task[Any],
+        stop_watch: asyncio.Event,
+        stopping: asyncio.Task[Any],
+    ) -> None:
+        for task in (*tasks, stopping):
+            task.cancel()
+        await asyncio.wait([*tasks, stopping], timeout=SHUTDOWN_SECONDS)
+        await self._lease.release()
+        if self._server is not None:
+            await self._server.stop()
+        stop_watch.set()
+        _, pending = await asyncio.wait([watching], timeout=SHUTDOWN_SECONDS)
+        for task in pending:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _lead(self) -> None:
+        """Begin to act: from a fresh list, since whoever led before may have written until just now."""
+        while not await self._listed_all():  # noqa: ASYNC110 - nothing tells that the API server is back
+            await asyncio.sleep(RETRY_SECONDS)
+        self.instruments.set_leading(True)
+        self.queue.add(Task(Subject.ROLES))
+        for kind, key in ((ACCELERATOR_POOL, accelerator), (STORAGE_POOL, storage)):
+            for entry in self.cache.all(kind):
+                self.queue.add(Task(Subject.POOL, key(entry.obj["metadata"]["name"])))
+        self.planner.wake()
+        self._leading.set()
+
+    async def _plan(self) -> None:
+        await self._leading.wait()
+        await self.planner.run()
+
+    async def _work(self) -> None:
+        while True:
+            task = await self.queue.take()
+            started = time.perf_counter()
+            result = "success"
+            try:
+                again = await self._reconcile(task)
+            except (NotLeadingError, NoAnswerError) as error:
+                # The API server is away: no reason to be slow when it is back.
+                result = "retry"
+                self.queue.failed(task, longest=OUTAGE_PAUSE_SECONDS)
+                log.debug("%s: %s", task, error)
+            except ClusterError as error:
+                # That something changed or went away meanwhile is the ordinary way to learn that somebody was faster.
+                expected = isinstance(error, ApiError) and (error.conflict or error.not_found)
+                result = "retry" if expected else "error"
+                passing = isinstance(error, ApiError) and error.transient
+                pause = self.queue.failed(task, OUTAGE_PAUSE_SECONDS if passing else LONGEST_PAUSE_SECONDS)
+                level = logging.DEBUG if expected else logging.WARNING
+                log.log(level, "%s: %s; again in %.1f s", task, error, pause)
+            except Exception:
+                result = "error"
+                self.queue.failed(task)
+                log.exception("%s: defect", task)
+            else:
+                self.queue.done(task)
+                if again is not None:
+                    self.queue.add_after(task, again)
+            self.instruments.observe_reconcile(task.subject, result, time.perf_counter() - started)
+
+    async def _reconcile(self, task: Task) -> float | None:
+        """One pass; before the first plan, while standing by, the appliers find nothing to do."""
+        if isinstance(task.name, PoolKey):
+            return await self._pools.reconcile(task.name)
+        match task.subject:
+            case Subject.ALLOCATION:
+                return await self._tenants.reconcile(task.name)
+            case Subject.RETAINED:
+                return await self._tenants.close_retained(task.name)
+            case _:
+                await self._pools.ensure_roles()
+                return None
+
+    def _mark_everything(self) -> None:
+        """The closed world has changed: every quota has to name what is new."""
+        for entry in self.cache.all(TENANT_ALLOCATION):
+            self.queue.add(Task(Subject.ALLOCATION, entry.view.name))
+        live = {entry.uid for entry in self.cache.all(TENANT_ALLOCATION)}
+        for entry in self.cache.all(NAMESPACE):
+            view = entry.view
+            if view.allocation_uid and (view.retained or view.allocation_uid not in live):
+                self.queue.add(Task(Subject.RETAINED, view.name))
+
+    async def _audit(self) -> None:
+        """List everything now and then, and when a watch had to begin anew: it does not tell what was deleted."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._listed.wait(), AUDIT_SECONDS)
+                await asyncio.sleep(RELIST_SECONDS)
+            self._listed.clear()
+            if await self._listed_all():
+                self._look_again()
+            else:
+                self._listed.set()
+
+    def _look_again(self) -> None:
+        """Have every allocation and pool compared once more, bit by bit: what went unnoticed is noticed now."""
+        tasks = [Task(Subject.ALLOCATION, entry.view.name) for entry in self.cache.all(TENANT_ALLOCATION)]
+        tasks += [Task(Subject.POOL, accelerator(e.obj["metadata"]["name"])) for e in self.cache.all(ACCELERATOR_POOL)]
+        tasks += [Task(Subject.POOL, storage(e.obj["metadata"]["name"])) for e in self.cache.all(STORAGE_POOL)]
+        for number, task in enumerate(tasks, start=1):
+            self.queue.add_after(task, SPREAD_SECONDS * number / len(tasks))
+
+    async def _listed_all(self) -> bool:
+        """
+        List everything; False when that did not succeed, and may later.
+
+        Raises:
+            ApiError: A kind is no longer there.
+        """
+        try:
+            await load(self.cache, self._api)
+        except ClusterError as error:
+            if isinstance(error, ApiError) and error.not_found:
+                raise
+            log.warning("listing: %s", error)
+            return False
+        return True
+
+    async def _beat(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(LAG_SECONDS)
+            self._beat_at = time.monotonic()
+            self.instruments.observe_loop_lag(max(0.0, self._beat_at - before - LAG_SECONDS))
+            self.instruments.set_leading(self._lease.leading)
+
+    def _alive(self) -> dict[str, str]:
+        stalled = time.monotonic() - self._beat_at
+        return {"event loop": f"no turn for {stalled:.0f} s" if stalled > STALLED_SECONDS else ""}
+
+    def _ready(self) -> dict[str, str]:
+        return {"cache": "" if self.cache.synced else "not everything has been listed yet", **self._alive()}
+
+    def _state(self) -> State | None:
+        current = self.planner.round
+        if current is None:
+            return None
+        return State(
+            snapshot=current.snapshot,
+            plan=current.plan,
+            world=current.world,
+            conditions={entry.view.name: conditions_of(entry) for entry in self.cache.all(TENANT_ALLOCATION)},
+            pool_conditions={
+                **{accelerator(e.obj["metadata"]["name"]): conditions_of(e) for e in self.cache.all(ACCELERATOR_POOL)},
+                **{storage(e.obj["metadata"]["name"]): conditions_of(e) for e in self.cache.all(STORAGE_POOL)},
+            },
+        )
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do some work; False when ``stop`` was set before it was done."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    done = working.done()
+    for task in (working, stopping):
+        task.cancel()
+    await asyncio.wait([working, stopping])
+    if done:
+        working.result()
+    return done
+
+
+def conditions_of(entry: Entry) -> tuple[tuple[str, str, str], ...]:
+    """Type, status and reason of each condition as written."""
+    return tuple(
+        (condition.get("type", ""), condition.get("status", ""), condition.get("reason", ""))
+        for condition in (entry.obj.get("status") or {}).get("conditions") or ()
+    )

@@ -1,0 +1,116 @@
+"""
+Keeps what belongs to a pool: its finalizer, its admission policies, its status; and the roles that all tenants share.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from bitgoeul.api.names import FINALIZER
+from bitgoeul.cluster.cache import Cache, Entry
+from bitgoeul.cluster.events import Recorder
+from bitgoeul.cluster.kinds import ACCELERATOR_POOL, BY_KIND, STORAGE_CLASS, STORAGE_POOL, Kind
+from bitgoeul.cluster.writer import Writer
+from bitgoeul.controller.planner import Planner, Round
+from bitgoeul.desired.admission_policies import build_pool_policies
+from bitgoeul.desired.cluster_roles import build_tenant_roles
+from bitgoeul.desired.drift import differs
+from bitgoeul.desired.pool_status import build_accelerator_status, build_storage_status
+from bitgoeul.planning.plan import PoolPlan
+from bitgoeul.planning.pools import PoolKey, PoolKind
+
+STATUS_INTERVAL_SECONDS = 0.5  # figures change with every grant; people read slower than that
+
+
+class Pools:
+    """The applier of pools; one pass for each call of ``reconcile``."""
+
+    def __init__(
+        self, cache: Cache, writer: Writer, planner: Planner, recorder: Recorder, clock: Callable[[], datetime]
+    ) -> None:
+        self._cache = cache
+        self._writer = writer
+        self._planner = planner
+        self._recorder = recorder
+        self._clock = clock
+        self._written_at: dict[PoolKey, float] = {}
+
+    async def reconcile(self, key: PoolKey) -> float | None:
+        """One pass over a pool; returns in how many seconds it wants another one."""
+        kind = ACCELERATOR_POOL if key.kind is PoolKind.ACCELERATORS else STORAGE_POOL
+        entry = self._cache.get(kind, key.name)
+        current = self._planner.round
+        if entry is None or entry.view is None or current is None or key not in current.plan.pools:
+            return None
+        plan = current.plan.pools[key]
+        metadata = entry.obj["metadata"]
+        finalizers = metadata.get("finalizers") or []
+        if metadata.get("deletionTimestamp"):
+            if FINALIZER in finalizers and not plan.granted and not plan.retained:
+                await self._writer.set_finalizers(kind, entry.obj, [f for f in finalizers if f != FINALIZER])
+                return None
+        elif FINALIZER not in finalizers:
+            # Before anything is granted: a pool must not vanish from under its holders.
+            await self._writer.set_finalizers(kind, entry.obj, [*finalizers, FINALIZER])
+        if kind is ACCELERATOR_POOL:
+            for policy in build_pool_policies(key.name, entry.view.spec, entry.uid):
+                await self._ensure(policy)
+        return await self._report(kind, key, plan, current)
+
+    async def ensure_roles(self) -> None:
+        """The ClusterRoles that members are bound to."""
+        for role in build_tenant_roles():
+            await self._ensure(role)
+
+    async def _ensure(self, obj: Mapping[str, Any]) -> None:
+        kind, name = BY_KIND[obj["kind"]], obj["metadata"]["name"]
+        entry = self._cache.get(kind, name)
+        if entry is not None and "spec" in obj and differs(obj, entry.obj):
+            # Apply merges sets such as validationActions item by item; what somebody has added would stay in them.
+            await self._writer.merge(kind, name, {"spec": obj["spec"]})
+            entry = self._cache.get(kind, name)
+        if entry is None or differs(obj, entry.obj):
+            await self._writer.apply(obj)
+
+    async def _report(self, kind: Kind, key: PoolKey, plan: PoolPlan, current: Round) -> float | None:
+        entry = self._cache.get(kind, key.name)
+        if entry is None or entry.view is None:
+            return None
+        written = entry.obj.get("status") or {}
+        status = self._build(kind, entry, key, plan, current)
+        if status == written:
+            return None
+        early = self._written_at.get(key, -STATUS_INTERVAL_SECONDS) + STATUS_INTERVAL_SECONDS - time.monotonic()
+        if early > 0:
+            return early
+        self._written_at[key] = time.monotonic()
+        answer = await self._writer.patch_status(kind, entry.obj, status)
+        for condition in changed(written, status):
+            warning = condition["type"] == "Ready" and condition["status"] == "False"
+            warning = warning or (condition["type"] != "Ready" and condition["status"] == "True")
+            self._recorder.record(kind, answer, condition["reason"], condition["message"], warning=warning)
+        return None
+
+    def _build(self, kind: Kind, entry: Entry, key: PoolKey, plan: PoolPlan, current: Round) -> dict[str, Any]:
+        pool = current.snapshot.pools[key]
+        generation = int(entry.obj["metadata"].get("generation") or 0)
+        written = entry.obj.get("status") or {}
+        if kind is ACCELERATOR_POOL:
+            return build_accelerator_status(entry.view.spec, generation, pool, plan, written, self._clock())
+        exists = self._cache.get(STORAGE_CLASS, pool.limit) is not None
+        return build_storage_status(generation, pool, plan, exists, written, self._clock())
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Conditions whose status or reason is not what it was; on a first status, only those that are not as hoped."""
+    known = {c["type"]: (c["status"], c["reason"]) for c in before.get("conditions") or ()}
+    result = []
+    for condition in after["conditions"]:
+        usual = (condition["type"] in ("Ready", "StorageClassFound")) == (condition["status"] == "True")
+        old = known.get(condition["type"])
+        if (old is None and not usual) or (old is not None and old != (condition["status"], condition["reason"])):
+            result.append(condition)
+    return result

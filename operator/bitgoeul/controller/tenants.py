@@ -1,0 +1,183 @@
+"""
+Looks after one allocation: hands it to enforcement or takedown, gives its members the right to read it, and reports.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from bitgoeul.api.conditions import Reason
+from bitgoeul.cluster.cache import Cache, Entry
+from bitgoeul.cluster.client import Api, ApiError
+from bitgoeul.cluster.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, TENANT_ALLOCATION
+from bitgoeul.cluster.writer import Writer
+from bitgoeul.controller.enforcement import Enforcement
+from bitgoeul.controller.holdings import Holdings
+from bitgoeul.controller.namespaces import NamespaceKeeper, NamespaceTakenError
+from bitgoeul.controller.planner import Planner, Round
+from bitgoeul.controller.reports import Reporter
+from bitgoeul.controller.takedown import Takedown
+from bitgoeul.desired.allocation_status import Progress
+from bitgoeul.desired.cluster_roles import build_reader
+from bitgoeul.planning.allocations import Allocation, Amounts
+from bitgoeul.planning.plan import Decision
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0  # for what has no event: pods, policies that are on their way
+RETRY_SECONDS = 30.0  # for what the API server has refused
+
+
+class Tenants:
+    """The applier of allocations; one pass for each call of ``reconcile``."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        api: Api,
+        writer: Writer,
+        planner: Planner,
+        reporter: Reporter,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._cache = cache
+        self._planner = planner
+        self._reporter = reporter
+        self._keeper = NamespaceKeeper(cache, api, writer, clock)
+        self._takedown = Takedown(cache, api, writer, self._keeper, clock)
+        self._holdings = Holdings(cache, api)
+        self._enforcement = Enforcement(cache, self._keeper, self._takedown, self._holdings, self._lower_grant)
+
+    async def reconcile(self, name: str) -> float | None:
+        """
+        One pass over an allocation; returns in how many seconds it wants another one without being asked.
+
+        Raises:
+            ClusterError: Something did not succeed; the pass is to be repeated later.
+        """
+        entry = self._cache.get(TENANT_ALLOCATION, name)
+        if entry is None:
+            self._reporter.forget(name)
+            return None
+        found = self._decided(entry)
+        if found is None:
+            return None
+        decision, current = found
+        allocation: Allocation = entry.view
+        if allocation.deleting:
+            return await self._take_down(entry, current)
+        if allocation.spec is None:
+            await self._enforcement.hold_still(allocation, current)
+            return await self._report(entry, Progress(failed=True))
+        try:
+            await self._give_reader(allocation)
+        except ApiError as error:
+            if error.status not in (403, 422):
+                raise
+            log.warning("%s: members cannot read their allocation: %s", name, error)  # no reason to withhold the rest
+        if not decision.admitted:
+            return await self._report(entry, Progress())
+        return await self._enforce(entry, decision, current) if allocation.guarded else None
+
+    async def close_retained(self, namespace: str) -> float | None:
+        """One pass over a namespace whose allocation is gone."""
+        current = self._planner.round
+        if current is None:
+            return None
+        return await self._takedown.keep_closed(namespace, current.world)
+
+    def _decided(self, entry: Entry) -> tuple[Decision, Round] | None:
+        """
+        What the plan says of this very spec; None when it does not know it yet, or its promise is not written down.
+
+        In both cases the plan brings the key back.
+        """
+        current = self._planner.round
+        if current is None:
+            return None
+        allocation: Allocation = entry.view
+        decision, planned = current.plan.decisions.get(allocation.name), current.standings.get(allocation.name)
+        if decision is None or planned is None or decision.uid != allocation.uid:
+            return None
+        if planned.allocation.generation != allocation.generation and not allocation.deleting:
+            return None  # what was decided about an older spec says nothing about this one
+        promised = all(amount <= allocation.granted.get(pool, 0) for pool, amount in decision.grant.items())
+        if decision.admitted and not promised and not allocation.deleting:
+            return None
+        return decision, current
+
+    async def _give_reader(self, allocation: Allocation) -> None:
+        """Let members read their allocation, also while it waits: that is when they ask why."""
+        wanted = build_reader(allocation.name, allocation.uid, allocation.spec.members if allocation.spec else ())
+        for obj in wanted:
+            await self._keeper.ensure(obj)
+        if not wanted:
+            for kind in (CLUSTER_ROLE_BINDING, CLUSTER_ROLE):
+                entry = self._cache.get(kind, f"bitgoeul:allocation:{allocation.name}")
+                if entry is not None:
+                    await self._keeper.delete(kind, entry)
+
+    async def _enforce(self, entry: Entry, decision: Decision, current: Round) -> float | None:
+        try:
+            progress = await self._enforcement.run(entry, decision, current)
+        except NamespaceTakenError as error:
+            self._planner.wake()
+            if not self._cache.owned_namespaces(entry.uid):
+                # Nothing is enforced on this promise yet: it can be taken back, and the plan says what is wrong.
+                await self._lower_grant(entry, {})
+                return None
+            message = f"namespace {error} was taken by somebody else"
+            progress = Progress(reason=Reason.NAMESPACE_CONFLICT, message=message, failed=True)
+        except ApiError as error:
+            await self._report_refusal(entry, error)
+            raise
+        again = await self._report(entry, progress)
+        if not progress.ready or progress.draining:
+            return min(again or POLL_SECONDS, POLL_SECONDS)
+        return again if progress.provisioned else min(again or RETRY_SECONDS, RETRY_SECONDS)
+
+    async def _take_down(self, entry: Entry, current: Round) -> float | None:
+        allocation: Allocation = entry.view
+        if not allocation.guarded:
+            return None
+        try:
+            remaining = await self._takedown.allocation(entry, current.world)
+        except ApiError as error:
+            await self._report_refusal(entry, error)
+            raise
+        if not remaining:
+            if allocation.granted:
+                # Somebody else's finalizer may keep the object; what it held is free all the same.
+                await self._lower_grant(entry, {})
+            latest = self._cache.get(TENANT_ALLOCATION, allocation.name)
+            if latest is not None and latest.uid == entry.uid:
+                await self._takedown.release(latest)
+            return None
+        await self._report(entry, Progress(reason=Reason.DRAINING, message=remaining, draining=True))
+        return POLL_SECONDS
+
+    async def _report_refusal(self, entry: Entry, error: ApiError) -> None:
+        """Say what the API server refuses for good; what passes by itself is not worth a word."""
+        if error.transient or error.conflict or error.not_found or error.terminating:
+            return
+        await self._report(entry, Progress(reason=Reason.APPLY_FAILED, message=str(error), failed=True))
+
+    async def _report(self, entry: Entry, progress: Progress) -> float | None:
+        """Report on the newest version of the object, and by what is decided of it now: a pass takes its time."""
+        latest = self._cache.get(TENANT_ALLOCATION, entry.view.name)
+        if latest is None or latest.uid != entry.uid:
+            return None
+        found = self._decided(latest)
+        if found is None or latest.view.generation != entry.view.generation:
+            return None
+        decision, current = found
+        return await self._reporter.report(latest, decision, self._holdings.in_use(latest.view, current), progress)
+
+    async def _lower_grant(self, entry: Entry, grant: Amounts) -> None:
+        latest = self._cache.get(TENANT_ALLOCATION, entry.view.name)
+        if latest is None or latest.uid != entry.uid or latest.view.generation != entry.view.generation:
+            return
+        await self._reporter.write_grant(latest, grant)
+        self._planner.wake()

@@ -1,0 +1,1 @@
+"""The demo: the model case played on a control plane that comes and goes with it."""

@@ -1,0 +1,117 @@
+"""
+A tenant at work: somebody with no rights but those of a member, who starts pods until the API server says no.
+
+The administrator impersonates the member, as `kubectl --as` does: every request is judged as the member's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from bitgoeul.cluster.client import Api, ApiError
+from bitgoeul.cluster.kinds import POD
+from bitgoeul.demo.board import Row, read_table
+from bitgoeul.demo.samples import Object, Tester
+from bitgoeul.errors import UserError
+
+DEVICES_PER_POD = 2
+ACCESS_SECONDS = 5.0
+RUNNING_SECONDS = 30.0
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One member in one namespace."""
+
+    api: Api
+    tester: Tester
+    resource: str  # what the pool's devices are called in a pod
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Impersonate-User": self.tester.user, "User-Agent": "bitgoeul-demo"}
+
+    @property
+    def kubectl(self) -> str:
+        """The start of a command that does the same."""
+        return f"kubectl --as {self.tester.user} -n {self.tester.namespace}"
+
+    async def fill(self) -> int:
+        """
+        Start as many pods as the share has room for, and return how many.
+
+        Raises:
+            UserError: The API server refuses one of them.
+        """
+        count = self.tester.devices // DEVICES_PER_POD
+        await self._await_access()
+        for number in range(1, count + 1):
+            try:
+                await self._start(number)
+            except ApiError as error:
+                raise UserError(f"pod train-{number} is within the quota and was refused: {error.message}") from error
+        return count
+
+    async def overstep(self, number: int) -> str:
+        """
+        Start one pod more, and return the API server's refusal.
+
+        Raises:
+            UserError: It was not refused: nothing that this program says about enforcement would be true.
+        """
+        try:
+            await self._start(number)
+        except ApiError as error:
+            if "exceeded quota" in error.message:
+                return error.message
+            raise UserError(f"pod train-{number} was refused for another reason than its quota: {error}") from error
+        raise UserError(f"pod train-{number} exceeds the quota of {self.tester.namespace} and was admitted")
+
+    async def running(self, count: int) -> list[Row]:
+        """
+        Wait until all pods run, and return them.
+
+        Raises:
+            UserError: They do not, within the time.
+        """
+        deadline = time.monotonic() + RUNNING_SECONDS
+        while True:
+            pods = await read_table(self.api, POD.path("", self.tester.namespace), self.headers)
+            if len(pods) == count and all(pod.cells["Status"] == "Running" for pod in pods):
+                return pods
+            if time.monotonic() > deadline:
+                seen = ", ".join(f"{pod.name} {pod.cells['Status']}" for pod in pods)
+                raise UserError(f"{count} pods should run in {self.tester.namespace} by now; there are: {seen}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _start(self, number: int) -> None:
+        pod = build_pod(f"train-{number}", self.resource)
+        await self.api.request("POST", POD.path("", self.tester.namespace), pod, headers=self.headers)
+
+    async def _await_access(self) -> None:
+        """The API server learns of new role bindings a moment after they are stored."""
+        attributes = {"namespace": self.tester.namespace, "verb": "create", "resource": "pods"}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        deadline = time.monotonic() + ACCESS_SECONDS
+        while not (await self.api.request("POST", path, review, headers=self.headers))["status"]["allowed"]:
+            if time.monotonic() > deadline:
+                raise UserError(f"{self.tester.user} has no access to {self.tester.namespace}, although it is Ready")
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def build_pod(name: str, resource: str) -> Object:
+    """A pod as a tenant writes it: how many devices, and nothing about nodes."""
+    container = {
+        "name": "train",
+        "image": "registry.example.org/train:1",  # never pulled: the node is simulated
+        "resources": {"limits": {resource: str(DEVICES_PER_POD)}},
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}}

@@ -1,0 +1,134 @@
+"""Figures of allocations: what each asks for, is granted and uses, its conditions and its place in the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from bitgoeul.api.conditions import ConditionType
+from bitgoeul.api.tenant_allocation import OrganizationClass
+from bitgoeul.metrics.exposition import Row
+from bitgoeul.metrics.state import CONDITION_MEANING, STATUSES, Source, State, gauge
+from bitgoeul.planning.allocations import Amounts
+from bitgoeul.planning.plan import Decision
+from bitgoeul.planning.pools import PoolKind
+from bitgoeul.planning.snapshot import Standing
+
+AMOUNTS: Mapping[str, Callable[[Standing, Decision], Amounts]] = {
+    "requested": lambda standing, decision: standing.allocation.ask,
+    "granted": lambda standing, decision: decision.grant,
+    "in_use": lambda standing, decision: standing.in_use,
+}
+DEVICE_MEANINGS = {
+    "requested": "Devices of the pool that the allocation asks for.",
+    "granted": "Devices of the pool promised to the allocation, whether it uses them or not; more than requested until "
+    "a shrink has taken effect.",
+    "in_use": "Devices of the pool that the allocation's pods hold, as its quotas count them: also those of pods that "
+    "are not scheduled yet.",
+}
+BYTE_MEANINGS = {
+    "requested": "Bytes of the storage pool that the allocation asks for.",
+    "granted": "Bytes of the storage pool promised to the allocation, whether it uses them or not; more than requested "
+    "until a shrink has taken effect.",
+    "in_use": "Bytes of the storage pool that the allocation's volume claims ask for, as its quotas count them.",
+}
+TYPES = (
+    ConditionType.ADMITTED,
+    ConditionType.PROVISIONED,
+    ConditionType.READY,
+    ConditionType.RECONCILING,
+    ConditionType.STALLED,
+    ConditionType.WITHIN_GRANT,
+)
+
+
+def info_rows(state: State) -> Iterator[Row]:
+    """Who is behind each allocation; all but the name is empty where the spec cannot be read."""
+    for standing, _ in state.decided():
+        allocation = standing.allocation
+        organization = allocation.spec.organization if allocation.spec else None
+        who = (
+            (organization.name, organization.class_, organization.sector or "", organization.region or "")
+            if organization
+            else ("", "", "", "")
+        )
+        yield (allocation.name, *who, str(allocation.priority)), 1
+
+
+def amount_rows(state: State, kind: PoolKind, read: Callable[[Standing, Decision], Amounts]) -> Iterator[Row]:
+    """One amount for each pool that an allocation has anything to do with; 0 is shown as well."""
+    for standing, decision in state.decided():
+        amounts = read(standing, decision)
+        for key in {**standing.allocation.ask, **decision.grant, **standing.in_use}:
+            if key.kind is kind:
+                pool = state.snapshot.pools.get(key)
+                yield (standing.allocation.name, key.name, pool.limit if pool else ""), amounts.get(key, 0)
+
+
+def condition_rows(state: State) -> Iterator[Row]:
+    """The conditions of each allocation as they are written."""
+    for standing in state.snapshot.standings:
+        name = standing.allocation.name
+        for condition in state.conditions.get(name, ()):
+            yield (name, *condition), 1
+
+
+def position_rows(state: State) -> Iterator[Row]:
+    """The place of each that waits."""
+    for standing, decision in state.decided():
+        if decision.queue is not None and decision.queue.position is not None:
+            yield (standing.allocation.name,), decision.queue.position
+
+
+def queued_rows(state: State) -> Iterator[Row]:
+    """Since when each waits."""
+    for standing, decision in state.decided():
+        if decision.queue is not None and decision.queue.position is not None:
+            yield (standing.allocation.name,), decision.queue.since.timestamp()
+
+
+def amounts(kind: PoolKind, meanings: Mapping[str, str], suffix: str, labels: tuple[str, ...]) -> list[Source]:
+    """A family for each amount, in devices or bytes."""
+    return [
+        gauge(
+            f"bitgoeul_allocation_{word}_{suffix}",
+            labels,
+            meanings[word],
+            partial(amount_rows, kind=kind, read=read),
+            unit=suffix.rpartition("_")[2],
+        )
+        for word, read in AMOUNTS.items()
+    ]
+
+
+ALLOCATION_SOURCES = (
+    gauge(
+        "bitgoeul_allocation_info",
+        ("allocation", "organization", "class", "sector", "region", "priority"),
+        "Always 1; the labels say who is behind the allocation. What its spec does not say is empty.",
+        info_rows,
+        values={"class": tuple(OrganizationClass)},
+    ),
+    *amounts(PoolKind.ACCELERATORS, DEVICE_MEANINGS, "devices", ("allocation", "pool", "resource")),
+    *amounts(PoolKind.STORAGE, BYTE_MEANINGS, "storage_bytes", ("allocation", "pool", "storage_class")),
+    gauge(
+        "bitgoeul_allocation_condition",
+        ("allocation", "type", "status", "reason"),
+        CONDITION_MEANING,
+        condition_rows,
+        values={"type": TYPES, "status": STATUSES},
+    ),
+    gauge(
+        "bitgoeul_allocation_queue_position",
+        ("allocation",),
+        "Place in the queue: 1 and the number of earlier waiters that share any pool. Absent: nothing waits.",
+        position_rows,
+    ),
+    gauge(
+        "bitgoeul_allocation_queued_timestamp_seconds",
+        ("allocation",),
+        "When what waits joined the queue, in seconds since 1970. Absent: nothing waits.",
+        queued_rows,
+        unit="seconds",
+    ),
+)

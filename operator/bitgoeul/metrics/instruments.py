@@ -1,0 +1,169 @@
+"""
+What the operator counts about itself: requests, reconciliations, planning, the event loop.
+
+These are kept in a registry of their own, not in the client's global one, so that two operators in one process (as in
+tests) do not share figures. Nothing here is labelled with an object's name: the number of series is bounded.
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version as version_of
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from bitgoeul.metrics.families import Family, FamilyType
+
+RESULTS = ("success", "retry", "error")
+
+# A request to a local control plane takes 2 ms, and is given up after 10 s.
+REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+PLAN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+# Below 5 ms it is the timer's own inaccuracy; from 0.25 s on, people notice.
+LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+BUILD = Family(
+    "bitgoeul_build_info",
+    FamilyType.GAUGE,
+    ("version", "python", "kopf", "kubernetes_client"),
+    "Always 1; the labels are the versions of the operator and of what it runs on.",
+)
+LEADING = Family(
+    "bitgoeul_leading",
+    FamilyType.GAUGE,
+    (),
+    "1 while this replica holds the Lease and acts, 0 while it stands by.",
+)
+REQUESTS = Family(
+    "bitgoeul_kube_requests_total",
+    FamilyType.COUNTER,
+    ("verb", "resource", "code"),
+    "Requests to the API server, watches left out, by HTTP method, resource and HTTP status; code 0: no answer.",
+    unit="requests",
+)
+REQUEST_SECONDS = Family(
+    "bitgoeul_kube_request_duration_seconds",
+    FamilyType.HISTOGRAM,
+    ("verb", "resource"),
+    "Seconds from sending a request to the API server until its answer was read, or was given up.",
+    unit="seconds",
+)
+RECONCILES = Family(
+    "bitgoeul_reconcile_total",
+    FamilyType.COUNTER,
+    ("kind", "result"),
+    "Passes over one subject of a kind; retry: somebody else was faster, error: the API server refused or did not "
+    "answer. Both come again by themselves.",
+    values={"result": RESULTS},
+)
+RECONCILE_SECONDS = Family(
+    "bitgoeul_reconcile_duration_seconds",
+    FamilyType.HISTOGRAM,
+    ("kind",),
+    "Seconds that one pass over a subject took, whatever its result.",
+    unit="seconds",
+)
+RECONCILE_LAST_SUCCESS = Family(
+    "bitgoeul_reconcile_last_success_timestamp_seconds",
+    FamilyType.GAUGE,
+    ("kind",),
+    "When a pass over a subject of this kind last succeeded, in seconds since 1970. Absent: none has yet.",
+    unit="seconds",
+)
+PLAN_SECONDS = Family(
+    "bitgoeul_plan_duration_seconds",
+    FamilyType.HISTOGRAM,
+    (),
+    "Seconds that one round of planning took to look at everything and decide; writing promises is not in it.",
+    unit="seconds",
+)
+LOOP_LAG_SECONDS = Family(
+    "bitgoeul_event_loop_lag_seconds",
+    FamilyType.HISTOGRAM,
+    (),
+    "Seconds by which the event loop was late for a timer, measured about once a second.",
+    unit="seconds",
+)
+
+FAMILIES = (
+    BUILD,
+    LEADING,
+    REQUESTS,
+    REQUEST_SECONDS,
+    RECONCILES,
+    RECONCILE_SECONDS,
+    RECONCILE_LAST_SUCCESS,
+    PLAN_SECONDS,
+    LOOP_LAG_SECONDS,
+)
+
+
+class Instruments:
+    """The counters and histograms of one operator; ``registry`` also takes collectors of others."""
+
+    def __init__(self, version: str) -> None:
+        # A second series for each counter and histogram, with the time of its birth: nothing here looks at them.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._leading = self._gauge(LEADING)
+        self._requests = self._counter(REQUESTS)
+        self._request_seconds = self._histogram(REQUEST_SECONDS, REQUEST_BUCKETS)
+        self._reconciles = self._counter(RECONCILES)
+        self._reconcile_seconds = self._histogram(RECONCILE_SECONDS, RECONCILE_BUCKETS)
+        self._reconcile_last_success = self._gauge(RECONCILE_LAST_SUCCESS)
+        self._plan_seconds = self._histogram(PLAN_SECONDS, PLAN_BUCKETS)
+        self._loop_lag_seconds = self._histogram(LOOP_LAG_SECONDS, LAG_BUCKETS)
+        self._kinds: set[str] = set()
+        versions = (version, platform.python_version(), version_of("kopf"), version_of("kubernetes"))
+        self._gauge(BUILD).labels(*versions).set(1)
+
+    def observe_request(self, verb: str, resource: str, status: int, seconds: float) -> None:
+        """Count one request to the API server; ``status`` is the HTTP code, 0 when there was no answer."""
+        self._requests.labels(verb, resource, str(status)).inc()
+        self._request_seconds.labels(verb, resource).observe(seconds)
+
+    def observe_reconcile(self, subject: str, result: str, seconds: float) -> None:
+        """Count one pass over a subject of this kind; ``result`` is one of ``RESULTS``."""
+        if subject not in self._kinds:
+            self._kinds.add(subject)
+            # All at 0 from the start: a rate over a series that begins at 1 misses its first event.
+            for known in RESULTS:
+                self._reconciles.labels(subject, known)
+        self._reconciles.labels(subject, result).inc()
+        self._reconcile_seconds.labels(subject).observe(seconds)
+        if result == "success":
+            self._reconcile_last_success.labels(subject).set_to_current_time()
+
+    def observe_plan(self, seconds: float) -> None:
+        """Count one round of planning."""
+        self._plan_seconds.observe(seconds)
+
+    def set_leading(self, leading: bool) -> None:
+        """Say whether this replica acts."""
+        self._leading.set(leading)
+
+    def observe_loop_lag(self, seconds: float) -> None:
+        """Count one look at how late the event loop is."""
+        self._loop_lag_seconds.observe(seconds)
+
+    def _counter(self, family: Family) -> Counter:
+        return Counter(family.name, family.help, family.labels, unit=family.unit, registry=self.registry)
+
+    def _gauge(self, family: Family) -> Gauge:
+        return Gauge(family.name, family.help, family.labels, unit=family.unit, registry=self.registry)
+
+    def _histogram(self, family: Family, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(
+            family.name, family.help, family.labels, unit=family.unit, registry=self.registry, buckets=buckets
+        )

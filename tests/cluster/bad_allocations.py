@@ -1,0 +1,333 @@
+"""What the API server refuses in allocations: what is sent, the field that it names, and what it says."""
+
+from __future__ import annotations
+
+from tests.cluster.api_objects import (
+    BYTES,
+    CORES,
+    Case,
+    devices,
+    make_allocation,
+    make_claim,
+    member,
+    namespace,
+    organization,
+    shares,
+    storage,
+)
+
+DEVICES = "spec.accelerators[0].devices"
+SIZE = "spec.storage[0].size"
+CLAIMS = "spec.storage[0].claims"
+MEMBER = "spec.members[0]"
+NAMESPACE = "spec.namespaces[0].name"
+ORGANIZATION = "spec.organization.name"
+LABEL = "lower-case letters, digits and dashes, starting and ending with a letter or digit"
+RESERVED = "is reserved: kube-*, default and bitgoeul-system belong to the cluster and the operator"
+DISPLAY = "must have no control characters, line breaks, text-direction marks, or blanks at its ends"
+EXACT = "must be one exact name: no *, no control or invisible characters, no blanks at its ends"
+CLUSTER = "belongs to the cluster; allowed are groups system:serviceaccounts:NAMESPACE"
+UNKNOWN = "strict decoding error: unknown field"
+
+
+BAD_ALLOCATIONS: dict[str, Case] = {
+    # numbers of devices, priority
+    "zero devices": (
+        devices(0),
+        DEVICES,
+        "0: spec.accelerators[0].devices in body should be greater than or equal to 1",
+    ),
+    "negative devices": (devices(-1), DEVICES, "should be greater than or equal to 1"),
+    "half a device": (devices(0.5), DEVICES, "must be of type integer"),
+    "devices as text": (devices("8"), DEVICES, "must be of type integer"),
+    "devices as a quantity": (devices("1Ki"), DEVICES, "must be of type integer"),
+    "devices as a truth value": (devices(True), DEVICES, "must be of type integer"),
+    "devices as null": (devices(None), DEVICES, "Required value"),
+    "more devices than any site has": (devices(1_000_001), DEVICES, "should be less than or equal to 1000000"),
+    "devices beyond 64 bits": (devices(2**63), DEVICES, "must be of type integer"),
+    "devices with thirty digits": (devices(10**30), DEVICES, "must be of type integer"),
+    "a negative priority": (make_allocation(priority=-1), "spec.priority", "should be greater than or equal to 0"),
+    "priority above 1000": (make_allocation(priority=1001), "spec.priority", "should be less than or equal to 1000"),
+    "a fraction as priority": (make_allocation(priority=99.5), "spec.priority", "must be of type integer"),
+    "not a number as priority": (make_allocation(priority="NaN"), "spec.priority", "must be of type integer"),
+    # quantities
+    "a size in words": (storage("ten"), SIZE, f'"ten": {BYTES}'),
+    "an empty size": (storage(""), SIZE, BYTES),
+    "a size with a blank": (storage(" 8"), SIZE, BYTES),
+    "size zero": (storage("0"), SIZE, BYTES),
+    "a negative size": (storage("-1Gi", make_claim()), SIZE, BYTES),
+    "a size with a fraction": (storage("1.5Ti"), SIZE, BYTES),
+    "a size with an exponent": (storage("1e3"), SIZE, BYTES),
+    "a size in millibytes": (storage("100m"), SIZE, BYTES),
+    "a size beyond an exabyte": (storage("2E"), SIZE, BYTES),
+    "a size without quotes": (storage(64), SIZE, "must be of type string"),
+    "a claim of size zero": (storage("1Ti", make_claim(size="0")), f"{CLAIMS}[0].size", BYTES),
+    "a claim of negative size": (storage("1Ti", make_claim(size="-1Gi")), f"{CLAIMS}[0].size", BYTES),
+    "a negative share of storage": (
+        shares({"storage": {"lustre": "-1Ti"}}),
+        "spec.namespaces[0].storage[lustre]",
+        "must be a whole number of bytes such as 500Gi or 10Ti, at least 0",
+    ),
+    "a negative share of devices": (
+        shares({"accelerators": {"a100": -1}}),
+        "spec.namespaces[0].accelerators.a100",
+        "should be greater than or equal to 0",
+    ),
+    "no CPU at all": (make_allocation(compute={"cpu": "0"}), "spec.compute.cpu", CORES),
+    "CPU finer than a millicore": (make_allocation(compute={"cpu": "1.2345"}), "spec.compute.cpu", CORES),
+    "negative CPU": (make_allocation(compute={"cpu": "-1"}), "spec.compute.cpu", CORES),
+    "CPU without quotes": (make_allocation(compute={"cpu": 16}), "spec.compute.cpu", "must be of type string"),
+    "an empty compute": (make_allocation(compute={}), "spec.compute", "must say cpu, memory or both"),
+    # names
+    "an allocation name of 64 characters": (
+        make_allocation("a" * 64),
+        "metadata.name",
+        "must be a DNS label of at most 63 characters",
+    ),
+    "an allocation name with a dot": (make_allocation("a.b"), "metadata.name", "without dots: it names a namespace"),
+    "an allocation name with a leading dash": (make_allocation("-a"), "metadata.name", "must start and end with"),
+    "an allocation name in Korean": (make_allocation("빛고을"), "metadata.name", "lower case alphanumeric characters"),
+    "an allocation named default": (make_allocation("default"), "metadata.name", RESERVED),
+    "an allocation named kube-x": (make_allocation("kube-x"), "metadata.name", RESERVED),
+    "an allocation named like the operator's namespace": (
+        make_allocation("bitgoeul-system"),
+        "metadata.name",
+        RESERVED,
+    ),
+    "a namespace name with a dot": (namespace("a.b"), NAMESPACE, f'"a.b": must be the name of a namespace: {LABEL}'),
+    "a namespace name in upper case": (namespace("Train"), NAMESPACE, LABEL),
+    "a namespace name with a trailing dash": (namespace("train-"), NAMESPACE, LABEL),
+    "an empty namespace name": (namespace(""), NAMESPACE, LABEL),
+    "a namespace name of 64 characters": (namespace("a" * 64), NAMESPACE, "Too long: may not be more than 63 bytes"),
+    "the namespace kube-system": (namespace("kube-system"), NAMESPACE, f'"kube-system": {RESERVED}'),
+    "the namespace default": (namespace("default"), NAMESPACE, RESERVED),
+    "the operator's namespace": (namespace("bitgoeul-system"), NAMESPACE, RESERVED),
+    "a pool reference with a blank": (
+        make_allocation(accelerators=[{"pool": "a 100", "devices": 1}]),
+        "spec.accelerators[0].pool",
+        f'"a 100": must be the name of a pool: {LABEL}',
+    ),
+    "a claim name in upper case": (storage("1Ti", make_claim("Data", "1Gi")), f"{CLAIMS}[0].name", LABEL),
+    # too many, twice
+    "17 accelerator pools": (
+        make_allocation(accelerators=[{"pool": f"pool-{n}", "devices": 1} for n in range(17)]),
+        "spec.accelerators",
+        "Too many: 17: must have at most 16 items",
+    ),
+    "17 storage pools": (
+        make_allocation(storage=[{"pool": f"pool-{n}", "size": "1Ti"} for n in range(17)]),
+        "spec.storage",
+        "Too many: 17: must have at most 16 items",
+    ),
+    "17 claims": (
+        storage("1Ti", *[make_claim(f"claim-{n}", "1Gi") for n in range(17)]),
+        CLAIMS,
+        "Too many: 17: must have at most 16 items",
+    ),
+    "33 namespaces": (
+        make_allocation(namespaces=[{"name": f"team-{n}"} for n in range(33)]),
+        "spec.namespaces",
+        "Too many: 33: must have at most 32 items",
+    ),
+    "65 members": (
+        make_allocation(members=[{"kind": "User", "name": f"user-{n}", "role": "view"} for n in range(65)]),
+        "spec.members",
+        "Too many: 65: must have at most 64 items",
+    ),
+    "one pool twice": (
+        make_allocation(accelerators=[{"pool": "a100", "devices": 1}, {"pool": "a100", "devices": 2}]),
+        "spec.accelerators[1]",
+        'Duplicate value: {"pool":"a100"}',
+    ),
+    "one storage pool twice": (
+        make_allocation(storage=[{"pool": "lustre", "size": "1Ti"}] * 2),
+        "spec.storage[1]",
+        "Duplicate value",
+    ),
+    "one namespace twice": (
+        make_allocation(namespaces=[{"name": "train"}, {"name": "train"}]),
+        "spec.namespaces[1]",
+        "Duplicate value",
+    ),
+    "one member twice": (
+        make_allocation(members=[{"kind": "User", "name": "a", "role": role} for role in ("view", "edit")]),
+        "spec.members[1]",
+        "Duplicate value",
+    ),
+    "one access mode twice": (
+        storage("1Ti", make_claim(size="1Gi", accessModes=["ReadWriteMany", "ReadWriteMany"])),
+        f"{CLAIMS}[0].accessModes[1]",
+        'Duplicate value: "ReadWriteMany"',
+    ),
+    "one claim name in two pools": (
+        make_allocation(
+            storage=[
+                {"pool": "lustre", "size": "1Ti", "claims": [make_claim(size="1Gi")]},
+                {"pool": "ceph", "size": "1Ti", "claims": [make_claim(size="1Gi")]},
+            ]
+        ),
+        "spec.storage",
+        'claims of the same name in the same namespace: ["data in lustre", "data in ceph"]',
+    ),
+    "one claim name in the first namespace, said in two ways": (
+        storage(
+            "1Ti",
+            make_claim(size="1Gi"),
+            make_claim(size="1Gi", namespace="train"),
+            namespaces=[{"name": "train"}],
+        ),
+        "spec.storage",
+        "claims of the same name in the same namespace",
+    ),
+    # shares and claims
+    "shares of devices above the grant": (
+        shares({"accelerators": {"a100": 6}}, {"accelerators": {"a100": 3}}),
+        "spec.namespaces",
+        'shares of the namespaces add up to more than asked for: ["a100: 9 of 8"]',
+    ),
+    "shares of storage above the grant": (
+        shares({"storage": {"lustre": "40Ti"}}, {"storage": {"lustre": "10241Gi"}}),
+        "spec.namespaces",
+        r'shares of the namespaces add up to more than asked for: ["lustre: [\"40Ti\", \"10241Gi\"] of 50Ti"]',
+    ),
+    "a share of devices nobody asked for": (
+        shares({"accelerators": {"h100": 1}}),
+        "spec.namespaces",
+        'shares of pools that spec.accelerators does not ask for: ["h100"]',
+    ),
+    "a share of storage nobody asked for": (
+        shares({"storage": {"ceph": "1Ti"}}),
+        "spec.namespaces",
+        'shares of pools that spec.storage does not ask for: ["ceph"]',
+    ),
+    "claims above the size": (
+        storage("50Ti", make_claim("data", "40Ti"), make_claim("scratch", "20Ti")),
+        CLAIMS,
+        'the claims add up to more than the 50Ti asked for: ["data: 40Ti", "scratch: 20Ti"]',
+    ),
+    "claims above the share of their namespace": (
+        storage(
+            "50Ti",
+            make_claim("data", "20Ti", namespace="serve"),
+            namespaces=[
+                {"name": "train", "storage": {"lustre": "40Ti"}},
+                {"name": "serve", "storage": {"lustre": "10Ti"}},
+            ],
+        ),
+        "spec.storage",
+        'claims add up to more than the share of their namespace: ["lustre in serve"]',
+    ),
+    "a claim where the namespace has no share": (
+        storage("50Ti", make_claim(namespace="serve"), namespaces=[{"name": "train"}, {"name": "serve"}]),
+        "spec.storage",
+        'claims add up to more than the share of their namespace: ["lustre in serve"]',
+    ),
+    "a claim in a namespace of others": (
+        storage("50Ti", make_claim(namespace="elsewhere"), namespaces=[{"name": "train"}]),
+        "spec.storage",
+        'not a namespace of this allocation: ["elsewhere (claim data)"]',
+    ),
+    "a claim outside the only namespace": (
+        storage("50Ti", make_claim(namespace="elsewhere")),
+        "spec.storage",
+        'not a namespace of this allocation: ["elsewhere (claim data)"]',
+    ),
+    "no access mode": (storage("1Ti", make_claim(accessModes=[])), f"{CLAIMS}[0].accessModes", "at least 1 items"),
+    "an unknown access mode": (
+        storage("1Ti", make_claim(accessModes=["ReadWriteSometimes"])),
+        f"{CLAIMS}[0].accessModes[0]",
+        'supported values: "ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"',
+    ),
+    "ReadWriteOncePod beside another mode": (
+        storage("50Ti", make_claim(accessModes=["ReadWriteOncePod", "ReadWriteMany"])),
+        f"{CLAIMS}[0].accessModes",
+        "ReadWriteOncePod cannot stand beside other access modes",
+    ),
+    "nothing asked for": (
+        make_allocation(accelerators=None, storage=None, compute=None),
+        "spec",
+        "must ask for something: accelerators, storage or compute",
+    ),
+    "empty lists asked for": (
+        make_allocation(accelerators=[], storage=[], compute=None),
+        "spec",
+        "must ask for something: accelerators, storage or compute",
+    ),
+    # members
+    "a member without a name": (member(name=""), f"{MEMBER}.name", "should be at least 1 chars long"),
+    "a member of an unknown kind": (member(kind="Robot"), f"{MEMBER}.kind", '"User", "Group", "ServiceAccount"'),
+    "the role cluster-admin": (
+        member(role="cluster-admin"),
+        f"{MEMBER}.role",
+        'supported values: "admin", "edit", "view"',
+    ),
+    "the group system:masters": (
+        member(kind="Group", name="system:masters"),
+        f"{MEMBER}.name",
+        f"system:masters: {CLUSTER}",
+    ),
+    "everybody who is logged in": (member(kind="Group", name="system:authenticated"), f"{MEMBER}.name", CLUSTER),
+    "all service accounts": (member(kind="Group", name="system:serviceaccounts"), f"{MEMBER}.name", CLUSTER),
+    "a service account as a user": (member(name="system:serviceaccount:a:b"), f"{MEMBER}.name", CLUSTER),
+    "a wildcard": (member(name="*"), f"{MEMBER}.name", f'"*": {EXACT}'),
+    "a name with a line break": (member(name="a\nb"), f"{MEMBER}.name", EXACT),
+    "a name with a blank at its end": (member(name="a "), f"{MEMBER}.name", EXACT),
+    "a name with an invisible character": (member(name="a\u200bb"), f"{MEMBER}.name", EXACT),
+    "a service account without a namespace": (
+        member(kind="ServiceAccount", name="ci"),
+        f"{MEMBER}.namespace",
+        "is required for kind ServiceAccount",
+    ),
+    "a user with a namespace": (
+        member(namespace="tools"),
+        f"{MEMBER}.namespace",
+        "tools: must be left out for kind User",
+    ),
+    "a service account in an impossible namespace": (
+        member(kind="ServiceAccount", name="ci", namespace="Tools"),
+        f"{MEMBER}.namespace",
+        LABEL,
+    ),
+    "an impossible service account": (
+        member(kind="ServiceAccount", name="CI", namespace="tools"),
+        f"{MEMBER}.name",
+        "CI: must be the name of a service account",
+    ),
+    # texts and choices
+    "an organization without a name": (organization(name=""), ORGANIZATION, "should be at least 1 chars long"),
+    "a blank before the name": (organization(name=" Blue"), ORGANIZATION, f'" Blue": {DISPLAY}'),
+    "a line break in the name": (organization(name="a\nb"), ORGANIZATION, DISPLAY),
+    "a terminal sequence in the name": (organization(name="a\x1b[31m"), ORGANIZATION, DISPLAY),
+    "a text-direction mark in the name": (organization(name="a\u202eb"), ORGANIZATION, DISPLAY),
+    "a name of 129 characters": (organization(name="a" * 129), ORGANIZATION, "Too long"),
+    "an unknown class": (
+        organization(**{"class": "Club"}),
+        "spec.organization.class",
+        'supported values: "Startup", "SME"',
+    ),
+    "no organization": (make_allocation(organization=None), "spec.organization", "Required value"),
+    "an unknown deletionPolicy": (
+        make_allocation(expiry={"deletionPolicy": "Keep"}),
+        "spec.expiry.deletionPolicy",
+        'supported values: "Retain", "Delete"',
+    ),
+    "a name as restoreFrom": (
+        make_allocation(restoreFrom="blue"),
+        "spec.restoreFrom",
+        '"blue": must be the UID of a deleted allocation',
+    ),
+    # shape
+    "a text for an object": (make_allocation(compute="64"), "spec.compute", "must be of type object"),
+    "an object for a list": (make_allocation(members={}), "spec.members", "must be of type array"),
+    "an unknown field": (make_allocation(devices=8), "", f'{UNKNOWN} "spec.devices"'),
+    "an unknown field deep inside": (
+        make_allocation(accelerators=[{"pool": "a100", "devices": 1, "count": 2}]),
+        "",
+        f'{UNKNOWN} "spec.accelerators[0].count"',
+    ),
+    "a field of a later version": (
+        make_allocation(window={"end": "2021-12-31T00:00:00Z"}),
+        "",
+        f'{UNKNOWN} "spec.window"',
+    ),
+}

@@ -1,0 +1,120 @@
+"""`bitgoeul run` as a process of its own, as users run it: start, wait until it leads, end it in several ways."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import bitgoeul
+from tests.cluster.waiting import eventually
+
+# The same code as the tests import, wherever it comes from.
+SOURCE = Path(bitgoeul.__file__).parents[1]
+
+START_SECONDS = 30
+# What SIGTERM may take is promised to users; a test that waits longer would not notice a broken promise.
+STOP_SECONDS = 5
+# The kernel ends it with us, even if we are killed ourselves. 1 is PR_SET_PDEATHSIG, 9 is SIGKILL.
+RUN = "import ctypes; ctypes.CDLL(None).prctl(1, 9); from bitgoeul.cli.main import main; main()"
+
+
+class OperatorProcess:
+    """
+    One instance; use it as a context manager, or ``start`` and ``stop`` it.
+
+    Attributes:
+        log: Everything that it has said, from all its starts.
+    """
+
+    def __init__(self, kubeconfig: Path, log: Path, *options: str) -> None:
+        self.log = log
+        self._command = [sys.executable, "-c", RUN, "run", f"--kubeconfig={kubeconfig}", "--metrics-port=0", *options]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0  # size of the log when the present process started
+
+    def __enter__(self) -> OperatorProcess:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.alive:
+            self.kill()
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self._process.poll() if self._process is not None else None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "not started yet"
+        return self._process.pid
+
+    def start(self, *, leading: bool = True) -> None:
+        """Start it; with ``leading`` wait until it acts, else a standby is fine."""
+        assert not self.alive, "it runs already"
+        self._said_before = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                env={**os.environ, "PYTHONPATH": str(SOURCE)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.wait_for("leading as " if leading else "metrics on ")
+
+    def wait_for(self, text: str, seconds: float = START_SECONDS) -> None:
+        """Wait until its present process has said something; an AssertionError with its log when it ends instead."""
+
+        def said() -> bool:
+            if text in self.said():
+                return True
+            if not self.alive:
+                raise RuntimeError(f"the operator ended before it said {text!r}:\n{self.said()}")
+            return False
+
+        eventually(said, f"the operator says {text!r}", seconds)
+
+    def stop(self) -> int:
+        """End it as Kubernetes would, and give its exit code; AssertionError when it takes longer than promised."""
+        assert self._process is not None, "not started yet"
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"SIGTERM did not end the operator in {STOP_SECONDS} s") from None
+
+    def kill(self) -> None:
+        """End it without any warning."""
+        assert self._process is not None, "not started yet"
+        self._process.kill()
+        self._process.wait()
+
+    def said(self) -> str:
+        """The log of its present process."""
+        if not self.log.exists():
+            return ""
+        return self.log.read_bytes()[self._said_before :].decode(errors="replace")
+
+    def fetch(self, path: str) -> tuple[int, str]:
+        """Status and body of a GET on its own HTTP port."""
+        found = re.search(r"metrics on (http://[0-9.]+:\d+)/metrics", self.said())
+        assert found is not None, "it has not said where its metrics are"
+        try:
+            with urllib.request.urlopen(found[1] + path, timeout=10) as answer:  # noqa: S310 - our own process
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()

@@ -1,0 +1,154 @@
+"""What Prometheus reads from a running operator says the same as the status of the objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from bitgoeul.cluster.kinds import STORAGE_POOL, TENANT_ALLOCATION
+from tests.cluster.api_objects import Manifest
+from tests.cluster.operator_process import OperatorProcess
+from tests.cluster.scenario import World, resource_of
+from tests.cluster.waiting import eventually
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+PROMISED = {
+    "bitgoeul_build_info",
+    "bitgoeul_kube_requests_total",
+    "bitgoeul_kube_request_duration_seconds_bucket",
+    "bitgoeul_reconcile_total",
+    "bitgoeul_reconcile_duration_seconds_bucket",
+    "bitgoeul_leading",
+    "bitgoeul_snapshot_timestamp_seconds",
+    "process_resident_memory_bytes",
+}
+
+
+def scrape(operator: OperatorProcess) -> Series:
+    """Every series of one scrape."""
+    status, text = operator.fetch("/metrics")
+    assert status == 200
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(series: Series, name: str, **labels: str) -> float | None:
+    """The one series with exactly these labels; None when there is none."""
+    return series.get((name, frozenset(labels.items())))
+
+
+def having(series: Series, **labels: str) -> Series:
+    """The series that have these labels among theirs."""
+    return {key: number for key, number in series.items() if key[1] >= labels.items()}
+
+
+def test_health_is_told(operator: OperatorProcess) -> None:
+    """The kubelet's probes: one line for each check."""
+    assert operator.fetch("/healthz") == (200, "event loop: ok\n")
+    status, text = operator.fetch("/readyz")
+    assert (status, text.splitlines()[0]) == (200, "cache: ok")
+    assert operator.fetch("/elsewhere")[0] == 404
+
+
+def test_the_operator_tells_about_itself(operator: OperatorProcess) -> None:
+    """Its build, its requests and its work."""
+    series = scrape(operator)
+    assert {name for name, _ in series} >= PROMISED
+    assert value(series, "bitgoeul_leading") == 1
+
+
+def figures_of(part: Manifest) -> Mapping[str, float]:
+    """The plain figures of a status, by the words of the metrics."""
+    words = {"inUse": "in_use"}
+    return {words.get(key, key): number for key, number in part.items() if not isinstance(number, dict)}
+
+
+def test_a_pool_says_in_metrics_what_it_says_in_status(world: World, operator: OperatorProcess) -> None:
+    """Every figure, the partition of what is unavailable, nodes and petaflops."""
+    pool = world.declare_pool(reserve=1, petaflopsPerDevice="0.5", vendor="Example", product="X1", region="honam")
+    first, _ = world.nodes(pool, "first", "second")
+    world.await_effective(pool, 15)
+    blue = world.active("blue", {pool: 5})
+    world.pod(blue, "busy", pool, 2)
+    world.await_phase(world.allocate("green", {pool: 12}), "Waiting")
+    world.admin.merge(f"/api/v1/nodes/{first}", {"spec": {"unschedulable": True}})
+    world.await_devices(pool, effective=7, granted=5, inUse=2, waiting=12)
+    status = world.pool_status(pool)
+    series = scrape(operator)
+    labels = {"pool": pool, "resource": resource_of(pool)}
+
+    for figure, number in figures_of(status["devices"]).items():
+        assert value(series, f"bitgoeul_pool_{figure}_devices", **labels) == number, figure
+    for reason, number in (("NotReady", 0), ("Cordoned", 8), ("Unhealthy", 0)):
+        assert value(series, "bitgoeul_pool_unavailable_devices", **labels, reason=reason) == number
+    for state, number in (("Ready", 1), ("NotReady", 0), ("Cordoned", 1)):
+        assert value(series, "bitgoeul_pool_nodes", pool=pool, state=state) == number
+    for figure, petaflops in status["petaflops"].items():
+        name = {"inUse": "in_use"}.get(figure, figure)
+        assert value(series, f"bitgoeul_pool_{name}_petaflops", pool=pool) == float(petaflops)
+    for one in status["conditions"]:
+        found = {key: one[key] for key in ("type", "status", "reason")}
+        assert value(series, "bitgoeul_pool_condition", pool=pool, **found) == 1
+    assert value(series, "bitgoeul_pool_waiting_allocations", pool=pool, reason="WaitingForCapacity") == 1
+    info = {**labels, "type": "GPU", "vendor": "Example", "product": "X1", "region": "honam"}
+    assert value(series, "bitgoeul_pool_info", **info) == 1
+
+
+def test_a_storage_pool_says_in_metrics_what_it_says_in_status(world: World, operator: OperatorProcess) -> None:
+    """In bytes, with what is retained."""
+    disk = world.storage_pool(capacity="10Ti", reserve="1Ti")
+    world.active("blue", storage={disk: "4Ti"})
+    eventually(lambda: world.storage_status(disk)["bytes"]["granted"] == 4 * 2**40, "the pool has followed")
+    status = world.storage_status(disk)
+    series = scrape(operator)
+    for figure, number in figures_of(status["bytes"]).items():
+        found = value(series, f"bitgoeul_storage_pool_{figure}_bytes", pool=disk, storage_class=disk)
+        assert found == number, figure
+
+
+def test_an_allocation_says_in_metrics_what_it_says_in_status(world: World, operator: OperatorProcess) -> None:
+    """Asked, granted and used; conditions; the place in the queue; and who it is."""
+    pool, disk = world.pool(devices=8), world.storage_pool()
+    blue = world.active("blue", {pool: 5}, {disk: "4Ti"}, priority=7)
+    world.pod(blue, "busy", pool, 2)
+    world.await_status(blue, lambda s: s["inUse"]["accelerators"] == {pool: 2}, "shows what is in use")
+    first, second = world.allocate("c-first", {pool: 4}), world.allocate("d-second", {pool: 4})
+    waiting = world.await_status(second, lambda s: s["queue"]["position"] == 2, "is the second")
+    series = scrape(operator)
+
+    labels = {"allocation": blue, "pool": pool, "resource": resource_of(pool)}
+    for word, number in (("requested", 5), ("granted", 5), ("in_use", 2)):
+        assert value(series, f"bitgoeul_allocation_{word}_devices", **labels) == number
+    stored = {"allocation": blue, "pool": disk, "storage_class": disk}
+    for word, number in (("requested", 4 * 2**40), ("granted", 4 * 2**40), ("in_use", 0)):
+        assert value(series, f"bitgoeul_allocation_{word}_storage_bytes", **stored) == number
+    who = {"organization": "Blue", "class": "Startup", "sector": "", "region": "", "priority": "7"}
+    assert value(series, "bitgoeul_allocation_info", allocation=blue, **who) == 1
+    assert value(series, "bitgoeul_allocation_queue_position", allocation=blue) is None
+    for name, position in ((first, 1), (second, 2)):
+        assert value(series, "bitgoeul_allocation_queue_position", allocation=name) == position
+    for one in waiting["conditions"]:
+        found = {key: one[key] for key in ("type", "status", "reason")}
+        assert value(series, "bitgoeul_allocation_condition", allocation=second, **found) == 1
+    since = value(series, "bitgoeul_allocation_queued_timestamp_seconds", allocation=second)
+    assert since == world.created(second).timestamp()
+
+
+def test_what_is_gone_leaves_no_series(world: World, operator: OperatorProcess) -> None:
+    """Dashboards do not show the dead."""
+    disk = world.storage_pool()
+    blue = world.active("blue", storage={disk: "1Ti"})
+    assert having(scrape(operator), allocation=blue)
+    world.delete(TENANT_ALLOCATION, blue)
+    world.await_gone(TENANT_ALLOCATION, blue)
+    world.delete(STORAGE_POOL, disk)
+    world.await_gone(STORAGE_POOL, disk)
+    eventually(
+        lambda: not having(scrape(operator), allocation=blue) and not having(scrape(operator), pool=disk),
+        "no series is left",
+    )

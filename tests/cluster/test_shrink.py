@@ -1,0 +1,108 @@
+"""Asking for less: new work is blocked at once, nobody is killed, and others get what is really free."""
+
+from __future__ import annotations
+
+from bitgoeul.cluster.kinds import POD
+from tests.cluster.scenario import World, condition, said
+from tests.cluster.waiting import eventually
+
+HOLD = "example.org/hold"
+
+
+def test_capacity_moves_on_when_it_is_not_used_any_more(world: World) -> None:
+    """The quota falls at once; the grant, and the next in line, follow the pods."""
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 8})
+    world.pod(blue, "one", pool, 4)
+    world.pod(blue, "two", pool, 4)
+    green = world.allocate("green", {pool: 4})
+    world.await_phase(green, "Waiting")
+    world.ask(blue, {pool: 4})
+    world.await_limit(blue, pool, 4)
+    within = world.await_reason(blue, "WithinGrant", "InUseExceedsGrant")
+    assert (within["status"], within["message"]) == ("False", f"4 of {pool} in use beyond what is asked for")
+    status = world.status(blue)
+    assert status["phase"] == "Active"
+    assert status["grant"]["accelerators"] == {pool: 8}
+    assert said(status, "Admitted", "Ready", "Reconciling", "Stalled") == {
+        "Admitted": ("True", "Granted"),
+        "Ready": ("True", "Enforced"),
+        "Reconciling": ("True", "Draining"),
+        "Stalled": ("False", "Draining"),
+    }
+    assert condition(status, "Reconciling")["message"] == (f"4 devices of {pool} still in use beyond what is asked for")
+    assert world.pods(blue) == {"one": False, "two": False}
+    assert world.status(green)["phase"] == "Waiting"
+
+    world.delete(POD, "two", blue)
+    settled = world.await_grant(blue, {pool: 4})
+    assert said(settled, "WithinGrant") == {"WithinGrant": ("True", "InUseFits")}
+    world.await_phase(green, "Active")
+    assert world.pods(blue) == {"one": False}
+
+
+def test_a_pod_in_termination_still_holds_its_devices(world: World) -> None:
+    """Quota stops counting it before it is gone."""
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 8})
+    world.pod(blue, "stuck", pool, 8, HOLD)
+    green = world.allocate("green", {pool: 4})
+    world.await_phase(green, "Waiting")
+    world.ask(blue, {pool: 4})
+    world.await_reason(blue, "WithinGrant", "InUseExceedsGrant")
+    world.delete(POD, "stuck", blue)
+    eventually(lambda: world.used(blue, pool) == 0, "the quota does not count the dying pod any more")
+    world.await_status(blue, lambda s: s["inUse"]["accelerators"] == {}, "shows what the quota counts")
+    assert said(world.status(blue), "WithinGrant") == {"WithinGrant": ("False", "InUseExceedsGrant")}
+    assert world.grant(blue) == {pool: 8}
+    assert world.status(green)["phase"] == "Waiting"
+    world.release(blue, "stuck")
+    world.await_grant(blue, {pool: 4})
+    world.await_phase(green, "Active")
+
+
+def test_what_is_not_in_use_is_given_back_at_once(world: World) -> None:
+    """Without pods there is nothing to wait for."""
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 8})
+    green = world.allocate("green", {pool: 4})
+    world.await_phase(green, "Waiting")
+    world.ask(blue, {pool: 4})
+    world.await_grant(blue, {pool: 4})
+    world.await_limit(blue, pool, 4)
+    world.await_phase(green, "Active")
+
+
+def test_a_pool_that_is_no_longer_asked_for_is_given_back(world: World) -> None:
+    """The last device of a pool goes like any other, and its label with it."""
+    pool, other = world.pool("gpu"), world.pool("npu")
+    blue = world.active("blue", {pool: 2, other: 2})
+    world.ask(blue, {other: 2})
+    world.await_grant(blue, {other: 2})
+    world.await_limit(blue, pool, 0)
+    world.await_devices(pool, granted=0)
+
+
+def test_a_shrink_that_is_taken_back_leaves_everything_as_it_was(world: World) -> None:
+    """While the excess is in use it is still the tenant's own."""
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 8})
+    world.pod(blue, "busy", pool, 8)
+    green = world.allocate("green", {pool: 4})
+    world.ask(blue, {pool: 4})
+    world.await_reason(blue, "WithinGrant", "InUseExceedsGrant")
+    world.ask(blue, {pool: 8})
+    world.await_grant(blue, {pool: 8})
+    world.await_limit(blue, pool, 8)
+    assert world.status(green)["phase"] == "Waiting"
+
+
+def test_storage_falls_to_what_claims_hold(world: World) -> None:
+    """Claims are never deleted by an edit; a size below them is refused when it is written."""
+    disk = world.storage_pool(capacity="10Ti")
+    blue = world.active("blue", storage={disk: "10Ti"})
+    green = world.allocate("green", storage={disk: "4Ti"})
+    world.await_phase(green, "Waiting")
+    world.edit(blue, storage=[{"pool": disk, "size": "6Ti"}])
+    world.await_status(blue, lambda s: s["grant"]["storage"] == {disk: "6Ti"}, "gives 4Ti back")
+    world.await_phase(green, "Active")

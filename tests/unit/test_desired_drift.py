@@ -1,0 +1,82 @@
+"""Drift: what counts as a difference, and what the API server or other people may do to an object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bitgoeul.desired.drift import differs
+
+RULE = {"apiGroups": [""], "resources": ["pods"]}
+
+
+@pytest.mark.parametrize(
+    ("desired", "observed"),
+    [
+        pytest.param({"spec": {"a": 1}}, {"spec": {"a": 1, "b": 2}, "status": {}}, id="fields of others"),
+        pytest.param(
+            {"metadata": {"labels": {"ours": "1"}}}, {"metadata": {"labels": {"ours": "1", "theirs": "2"}}}, id="labels"
+        ),
+        pytest.param(
+            {"spec": {"hard": {"cpu": "1.5"}}}, {"spec": {"hard": {"cpu": "1500m"}}}, id="a quantity respelled"
+        ),
+        pytest.param(
+            {"spec": {"hard": {"a": "1"}}}, {"spec": {"hard": {"a": "1", "pods": "5"}}}, id="a quota key of others"
+        ),
+        pytest.param(
+            {"limits": [{"defaultRequest": {"memory": "1024Mi"}}]},
+            {"limits": [{"defaultRequest": {"memory": "1Gi"}}]},
+            id="a quantity respelled inside a list",
+        ),
+        pytest.param({"spec": {"objectSelector": {}}}, {"spec": {}}, id="an empty mapping that is not stored"),
+        pytest.param({"spec": {"rules": []}}, {"spec": {"rules": None}}, id="an empty list that is null"),
+        pytest.param({"rules": [RULE]}, {"rules": [RULE | {"scope": None}]}, id="a null inside a list item"),
+        pytest.param(
+            {"metadata": {"ownerReferences": [{"uid": "1"}]}},
+            {"metadata": {"ownerReferences": [{"uid": "2"}, {"uid": "1", "controller": True}]}},
+            id="an owner beside ours",
+        ),
+    ],
+)
+def test_settled(desired: dict[str, Any], observed: dict[str, Any]) -> None:
+    """Nothing has to be written."""
+    assert not differs(desired, observed)
+
+
+@pytest.mark.parametrize(
+    ("desired", "observed"),
+    [
+        pytest.param({"spec": {"a": 1}}, {"spec": {"a": 2}}, id="another value"),
+        pytest.param({"spec": {"a": 0}}, {"spec": {}}, id="a missing value, even if it is 0"),
+        pytest.param({"spec": {"a": ""}}, {"spec": {}}, id="a missing value, even if it is an empty text"),
+        pytest.param({"spec": {"a": {"b": 1}}}, {"spec": {"a": None}}, id="a missing branch"),
+        pytest.param({"spec": {"a": {"b": 1}}}, {"spec": {"a": "text"}}, id="a branch that is a text"),
+        pytest.param({"spec": {"hard": {"a": "8"}}}, {"spec": {"hard": {"a": "9"}}}, id="another quantity"),
+        pytest.param({"spec": {"hard": {"a": "0"}}}, {"spec": {"hard": {}}}, id="a quota key that was removed"),
+        pytest.param({"spec": {"hard": {"a": "8"}}}, {"spec": {"hard": {"a": "lots"}}}, id="a quantity that is none"),
+        pytest.param(
+            {"spec": {"size": "1024Mi"}}, {"spec": {"size": "1Gi"}}, id="a text that only looks like a quantity"
+        ),
+        pytest.param({"spec": {"objectSelector": {}}}, {"spec": {"objectSelector": {"a": 1}}}, id="an exception added"),
+        pytest.param({"rules": []}, {"rules": [RULE]}, id="an entry where none may be"),
+        pytest.param({"subjects": ["a"]}, {"subjects": ["a", "b"]}, id="a foreign entry in a list"),
+        pytest.param({"subjects": ["a", "b"]}, {"subjects": ["b", "a"]}, id="another order"),
+        pytest.param({"subjects": ["a"]}, {}, id="a missing list"),
+        pytest.param({"subjects": ["a"]}, {"subjects": "a"}, id="a list that is a text"),
+        pytest.param(
+            {"rules": [RULE]}, {"rules": [RULE | {"resourceNames": ["x"]}]}, id="a field added to a list item"
+        ),
+        pytest.param(
+            {"limits": [{"defaultRequest": {"cpu": "1"}}]},
+            {"limits": [{"defaultRequest": {"cpu": "1", "memory": "1Gi"}}]},
+            id="a quantity added inside a list item",
+        ),
+        pytest.param(
+            {"metadata": {"ownerReferences": [{"uid": "1"}]}}, {"metadata": {}}, id="an owner that was removed"
+        ),
+    ],
+)
+def test_drifted(desired: dict[str, Any], observed: dict[str, Any]) -> None:
+    """The object has to be written."""
+    assert differs(desired, observed)

@@ -1,0 +1,141 @@
+"""Quantities: exact numbers from every spelling, and back to the one that the API server prints."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitgoeul.api.quantities import format_bytes, format_cpu, parse_bytes, parse_cpu, parse_quantity
+from bitgoeul.errors import QuantityError
+
+SUFFIXES = {
+    **{suffix: Fraction(1000) ** power for power, suffix in enumerate(["n", "u", "m", "", *"kMGTPE"], start=-3)},
+    **{f"{suffix}i": Fraction(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
+    **{f"{letter}{power}": Fraction(10) ** power for letter in "eE" for power in range(-20, 21)},
+}
+
+whole_bytes = st.integers(min_value=0, max_value=2**63 - 1)
+
+
+@given(
+    whole=st.integers(min_value=0, max_value=10**18),
+    digits=st.text("0123456789", max_size=9),
+    sign=st.sampled_from(["", "+", "-"]),
+    suffix=st.sampled_from(sorted(SUFFIXES)),
+)
+def test_quantity_equals_exact_arithmetic(whole: int, digits: str, sign: str, suffix: str) -> None:
+    """Reading a quantity is number times suffix, without any rounding."""
+    number = Fraction(f"{sign}{whole}.{digits or 0}")
+    text = f"{sign}{whole}.{digits}{suffix}" if digits else f"{sign}{whole}{suffix}"
+    assert Fraction(parse_quantity(text)) == number * SUFFIXES[suffix]
+
+
+@given(value=whole_bytes)
+def test_bytes_survive_a_round_trip(value: int) -> None:
+    """What is written reads back as the same number of bytes."""
+    assert parse_bytes(format_bytes(value)) == value
+
+
+@given(millis=whole_bytes)
+def test_cpu_survives_a_round_trip(millis: int) -> None:
+    """What is written reads back as the same number of millicores."""
+    assert parse_cpu(format_cpu(millis)) == millis
+
+
+@given(
+    value=st.one_of(whole_bytes, st.builds(lambda n, power: n * 1024**power, st.integers(1, 5000), st.integers(0, 5)))
+)
+def test_written_bytes_stand_as_the_server_prints_them(value: int) -> None:
+    """The suffix is the largest that leaves the number whole, which is the API server's canonical form."""
+    match = re.fullmatch("([0-9]+)(.*)", format_bytes(value))
+    assert match is not None
+    number, suffix = int(match[1]), match[2]
+    step = 1024 if suffix.endswith("i") else 1000
+    assert number % step or number == 0 or suffix in ("E", "Ei")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(0, "0", id="nothing is a plain zero"),
+        pytest.param(1500, "1500", id="what no suffix divides stays plain"),
+        pytest.param(1024 * 2**20, "1Gi", id="1024Mi become 1Gi"),
+        pytest.param(10 * 2**40, "10Ti", id="binary multiples keep a binary suffix"),
+        pytest.param(10_700 * 10**12, "10700T", id="decimal multiples keep a decimal suffix"),
+        pytest.param(10**10, "10G", id="the shorter text wins where both are exact"),
+    ],
+)
+def test_bytes_are_written_as_people_write_them(value: int, text: str) -> None:
+    """Tenants see the sizes that they wrote."""
+    assert format_bytes(value) == text
+
+
+@pytest.mark.parametrize(
+    ("millis", "text"),
+    [
+        pytest.param(0, "0", id="none"),
+        pytest.param(1500, "1500m", id="parts of a core are millicores"),
+        pytest.param(64_000, "64", id="whole cores have no suffix"),
+        pytest.param(2_000_000, "2k", id="the server prints thousands as k"),
+    ],
+)
+def test_cpu_is_written_as_the_server_prints_it(millis: int, text: str) -> None:
+    """A quota that is read back shows no difference."""
+    assert format_cpu(millis) == text
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.5", 1), ("1500m", 2), ("1n", 1), ("1Ki", 1024), ("-1500m", -2)])
+def test_parts_of_a_byte_count_as_a_whole_one(text: str, value: int) -> None:
+    """Fractions are rounded away from zero, as the API server does where it wants whole numbers."""
+    assert parse_bytes(text) == value
+
+
+def test_exa_is_not_an_exponent() -> None:
+    """1E is a suffix, 1E3 an exponent."""
+    assert (parse_bytes("1E"), parse_bytes("1E3")) == (10**18, 1000)
+
+
+NO_QUANTITIES = [
+    "",
+    " ",
+    "ten",
+    " 8",
+    "8 ",
+    "8\n",
+    "1 Gi",
+    "1gi",
+    "1K",
+    "1Kb",
+    "0x10",
+    "1_000",
+    ".",
+    "--1",
+    "1e",
+    "1e1.5",
+]
+
+
+@pytest.mark.parametrize("text", [*NO_QUANTITIES, "٣", "NaN", "inf"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    """Texts that the API server does not take are not guessed at."""
+    with pytest.raises(QuantityError, match="not a quantity"):
+        parse_quantity(text)
+
+
+@pytest.mark.parametrize("text", ["1e100", "1e999999999", "9" * 65])
+def test_absurd_quantities_are_refused_at_once(text: str) -> None:
+    """A short text must not become a number with a billion digits."""
+    with pytest.raises(QuantityError):
+        parse_bytes(text)
+
+
+@given(text=st.text(max_size=70))
+def test_no_text_breaks_the_parser(text: str) -> None:
+    """Any text is a number or a QuantityError."""
+    with contextlib.suppress(QuantityError):
+        parse_bytes(text)
