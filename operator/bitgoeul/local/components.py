@@ -138,6 +138,9 @@ def flags(component: str, layout: Layout, ports: Ports, options: Options) -> lis
                 f"--root-ca-file={pki.cert('ca')}",
                 "--use-service-account-credentials",
                 "--leader-elect=false",
+                # A quota that is counted while a pod is being created misses it until it is counted again: after the
+                # usual 5 minutes, which is long where whole lives are played in seconds.
+                "--resource-quota-sync-period=15s",
                 *([f"--kube-api-qps={qps}", f"--kube-api-burst={2 * qps}"] if qps else []),
             ]
         case "kube-scheduler":
