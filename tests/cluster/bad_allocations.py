@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.cluster.api_objects import (
     BYTES,
     CORES,
     Case,
+    Manifest,
     devices,
     make_allocation,
     make_claim,
@@ -15,6 +18,7 @@ from tests.cluster.api_objects import (
     shares,
     storage,
 )
+from tests.cluster.bad_pools import YEARS
 
 DEVICES = "spec.accelerators[0].devices"
 SIZE = "spec.storage[0].size"
@@ -28,6 +32,19 @@ DISPLAY = "must have no control characters, line breaks, text-direction marks, o
 EXACT = "must be one exact name: no *, no control or invisible characters, no blanks at its ends"
 CLUSTER = "belongs to the cluster; allowed are groups system:serviceaccounts:NAMESPACE"
 UNKNOWN = "strict decoding error: unknown field"
+DURATION = "must be a duration of whole hours, minutes or seconds such as 2160h, 90m or 1h30m"
+LONG = "a notice must be shorter than the window"
+
+
+def window(start: Any = None, end: Any = None, duration: Any = None, **spec: Any) -> Manifest:
+    """An allocation with a window; what is None is left out."""
+    given = {"start": start, "end": end, "duration": duration}
+    return make_allocation(window={name: value for name, value in given.items() if value is not None}, **spec)
+
+
+def expiry(**fields: Any) -> Manifest:
+    """An allocation with something to say about its end."""
+    return make_allocation(expiry=fields)
 
 
 BAD_ALLOCATIONS: dict[str, Case] = {
@@ -311,6 +328,95 @@ BAD_ALLOCATIONS: dict[str, Case] = {
         "spec.expiry.deletionPolicy",
         'supported values: "Retain", "Delete"',
     ),
+    # window
+    "an end before the start": (
+        window("2021-12-31T00:00:00Z", "2021-04-15T00:00:00+09:00"),
+        "spec.window.end",
+        "2021-04-15T00:00:00+09:00: must be later than start, which is 2021-12-31T00:00:00Z",
+    ),
+    "an end at the start, in another zone": (
+        window("2021-04-15T09:00:00+09:00", "2021-04-15T00:00:00Z"),
+        "spec.window.end",
+        "2021-04-15T00:00:00Z: must be later than start, which is 2021-04-15T09:00:00+09:00",
+    ),
+    "both end and duration": (
+        window(end="2021-12-31T00:00:00Z", duration="2160h"),
+        "spec.window.duration",
+        "2160h: must be left out where end is given (2021-12-31T00:00:00Z)",
+    ),
+    "a duration of nothing": (window(duration="0h"), "spec.window.duration", f'"0h": {DURATION}, more than 0s'),
+    "a negative duration": (window(duration="-1h"), "spec.window.duration", f'"-1h": {DURATION}'),
+    "a duration in days": (window(duration="1d"), "spec.window.duration", "at most 87600h; a day is 24h"),
+    "a duration with a fraction": (window(duration="1.5h"), "spec.window.duration", DURATION),
+    "a duration as in ISO 8601": (window(duration="P90D"), "spec.window.duration", DURATION),
+    "an empty duration": (window(duration=""), "spec.window.duration", DURATION),
+    "a duration of more than ten years": (window(duration="87601h"), "spec.window.duration", "at most 87600h"),
+    "a duration without quotes": (window(duration=90), "spec.window.duration", "must be of type string"),
+    "an end in the year 9999": (
+        window(end="9999-12-31T00:00:00Z"),
+        "spec.window.end",
+        f'"9999-12-31T00:00:00Z": {YEARS}',
+    ),
+    "a start in the year 1999": (window("1999-12-31T23:59:59Z"), "spec.window.start", YEARS),
+    "a window that the calendar cannot hold": (
+        window("0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z", expiry={"notice": ["87600h"]}),
+        "spec.window.start",
+        YEARS,
+    ),
+    "a window at the end of time": (
+        window("9999-01-01T00:00:00Z", "9999-12-31T00:00:00Z", expiry={"notice": ["87600h"]}),
+        "spec.window.start",
+        YEARS,
+    ),
+    "a start without a zone": (
+        window("2021-04-15T00:00:00"),
+        "spec.window.start",
+        '"2021-04-15T00:00:00": spec.window.start in body must be of type date-time',
+    ),
+    "a day as an end": (window(end="2021-12-31"), "spec.window.end", "must be of type date-time"),
+    # expiry
+    "a notice longer than the duration": (
+        window(duration="24h", expiry={"notice": ["168h", "1h"]}),
+        "spec.expiry.notice",
+        f'{LONG}: ["168h in a window of 24h"]',
+    ),
+    "a notice as long as the duration": (
+        window(duration="24h", expiry={"notice": ["1440m"]}),
+        "spec.expiry.notice",
+        f'{LONG}: ["1440m in a window of 24h"]',
+    ),
+    "a notice longer than from start to end": (
+        window("2021-04-15T00:00:00Z", "2021-04-16T00:00:00Z", expiry={"notice": ["1h", "25h"]}),
+        "spec.expiry.notice",
+        f'{LONG}: ["25h in a window from 2021-04-15T00:00:00Z to 2021-04-16T00:00:00Z"]',
+    ),
+    "five notices": (
+        expiry(notice=[f"{n}h" for n in range(1, 6)]),
+        "spec.expiry.notice",
+        "Too many: 5: must have at most 4 items",
+    ),
+    "one notice twice": (expiry(notice=["24h", "24h"]), "spec.expiry.notice[1]", 'Duplicate value: "24h"'),
+    "a notice of nothing": (expiry(notice=["0s"]), "spec.expiry.notice[0]", f'"0s": {DURATION}, more than 0s'),
+    "a notice in days, in a short window": (
+        window(duration="24h", expiry={"notice": ["7d"]}),
+        "spec.expiry.notice[0]",
+        f'"7d": {DURATION}',
+    ),
+    "a notice in a window that is no duration": (
+        window(duration="1d", expiry={"notice": ["168h"]}),
+        "spec.window.duration",
+        f'"1d": {DURATION}',
+    ),
+    "a negative grace": (expiry(grace="-1h"), "spec.expiry.grace", f'"-1h": {DURATION}, at least 0s'),
+    "a grace of more than a year": (expiry(grace="8761h"), "spec.expiry.grace", '"8761h": must be a duration'),
+    "a negative retention": (expiry(retention="-720h"), "spec.expiry.retention", f"{DURATION}, at least 0s"),
+    "a retention of more than ten years": (expiry(retention="87601h"), "spec.expiry.retention", "at most 87600h"),
+    "an unknown workload": (
+        expiry(workload="Kill"),
+        "spec.expiry.workload",
+        '"Kill": supported values: "Drain", "Keep"',
+    ),
+    "suspend as text": (make_allocation(suspend="yes"), "spec.suspend", "must be of type boolean"),
     "a name as restoreFrom": (
         make_allocation(restoreFrom="blue"),
         "spec.restoreFrom",
@@ -326,8 +432,8 @@ BAD_ALLOCATIONS: dict[str, Case] = {
         f'{UNKNOWN} "spec.accelerators[0].count"',
     ),
     "a field of a later version": (
-        make_allocation(window={"end": "2021-12-31T00:00:00Z"}),
+        make_allocation(network={"isolation": "Strict"}),
         "",
-        f'{UNKNOWN} "spec.window"',
+        f'{UNKNOWN} "spec.network"',
     ),
 }

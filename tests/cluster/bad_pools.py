@@ -7,14 +7,28 @@ from typing import Any
 from tests.cluster.api_objects import BYTES, CORES, Case, Manifest, make_pool, make_storage_pool
 
 TOLERATION = "spec.tolerations[0]"
+STAGE = "spec.stages[0]"
 EXTENDED = "must be an extended resource such as nvidia.com/gpu: a DNS domain, a slash, and a name"
 PLUGIN = "must be the name that the device plugin gives its devices, such as nvidia.com/gpu"
 DECIMAL = 'must be a decimal number in quotes such as "0.0195", more than 0'
+ASCENDING = "stages must begin one after the other, each later than the one before it"
+YEARS = "must be a moment between the years 2000 and 2199 (UTC), such as 2021-04-15T00:00:00+09:00"
 
 
 def toleration(**fields: Any) -> Manifest:
     """A pool with one toleration."""
     return make_pool(tolerations=[fields])
+
+
+def device_stages(*moments: Any, **fields: Any) -> Manifest:
+    """A pool with a stage from each moment, named s0, s1, …"""
+    return make_pool(stages=[{"name": f"s{n}", "from": at, "devices": 8} | fields for n, at in enumerate(moments)])
+
+
+def storage_stages(*moments: Any, **fields: Any) -> Manifest:
+    """A storage pool with a stage from each moment, named s0, s1, …, and no capacity beside them."""
+    stages = [{"name": f"s{n}", "from": at, "capacity": "10T"} | fields for n, at in enumerate(moments)]
+    return make_storage_pool(capacity=None, stages=stages)
 
 
 BAD_POOLS: dict[str, Case] = {
@@ -110,6 +124,104 @@ BAD_POOLS: dict[str, Case] = {
         make_pool(tolerations=[{"key": f"taint-{n}"} for n in range(17)]),
         "spec.tolerations",
         "Too many: 17: must have at most 16 items",
+    ),
+    # stages
+    "stages that are not ascending": (
+        device_stages("2021-02-15T00:00:00Z", "2024-01-01T00:00:00Z", "2023-01-01T00:00:00+09:00"),
+        "spec.stages",
+        f'{ASCENDING}: ["s2 from 2023-01-01T00:00:00+09:00 stands after s1 from 2024-01-01T00:00:00Z"]',
+    ),
+    "two stages at one moment, in two zones": (
+        device_stages("2021-02-15T00:00:00+09:00", "2021-02-14T15:00:00Z"),
+        "spec.stages",
+        f'{ASCENDING}: ["s1 from 2021-02-14T15:00:00Z stands after s0 from 2021-02-15T00:00:00+09:00"]',
+    ),
+    "stages of storage that are not ascending": (
+        storage_stages("2024-01-01T00:00:00Z", "2021-01-01T00:00:00Z"),
+        "spec.stages",
+        f'{ASCENDING}: ["s1 from 2021-01-01T00:00:00Z stands after s0 from 2024-01-01T00:00:00Z"]',
+    ),
+    "two stages of storage at one moment": (
+        storage_stages("2021-01-01T00:00:00Z", "2021-01-01T00:00:00.000Z"),
+        "spec.stages",
+        ASCENDING,
+    ),
+    "two stages of one name": (
+        device_stages("2021-01-01T00:00:00Z", "2022-01-01T00:00:00Z", name="pilot"),
+        "spec.stages[1]",
+        'Duplicate value: {"name":"pilot"}',
+    ),
+    "two stages of storage of one name": (
+        storage_stages("2021-01-01T00:00:00Z", "2022-01-01T00:00:00Z", name="pilot"),
+        "spec.stages[1]",
+        'Duplicate value: {"name":"pilot"}',
+    ),
+    "33 stages": (
+        device_stages(*(f"{2021 + n}-01-01T00:00:00Z" for n in range(33))),
+        "spec.stages",
+        "Too many: 33: must have at most 32 items",
+    ),
+    "33 stages of storage": (
+        storage_stages(*(f"{2021 + n}-01-01T00:00:00Z" for n in range(33))),
+        "spec.stages",
+        "Too many: 33: must have at most 32 items",
+    ),
+    "a stage without a zone": (
+        device_stages("2021-02-15T00:00:00"),
+        f"{STAGE}.from",
+        'Invalid value: "2021-02-15T00:00:00": spec.stages[0].from in body must be of type date-time',
+    ),
+    "a stage in the year 9999": (
+        device_stages("9999-01-01T00:00:00Z"),
+        f"{STAGE}.from",
+        f'"9999-01-01T00:00:00Z": {YEARS}',
+    ),
+    "a stage of storage in the year 1999": (storage_stages("1999-12-31T23:59:59Z"), f"{STAGE}.from", YEARS),
+    "a stage without a start": (device_stages(None), f"{STAGE}.from", "Required value"),
+    "a stage named in upper case": (
+        device_stages("2021-02-15T00:00:00Z", name="Pilot"),
+        f"{STAGE}.name",
+        '"Pilot": must be the name of a stage: lower-case letters, digits and dashes',
+    ),
+    "a stage name of 64 characters": (
+        device_stages("2021-02-15T00:00:00Z", name="a" * 64),
+        f"{STAGE}.name",
+        "Too long: may not be more than 63 bytes",
+    ),
+    "a stage of negative devices": (
+        device_stages("2021-02-15T00:00:00Z", devices=-1),
+        f"{STAGE}.devices",
+        "should be greater than or equal to 0",
+    ),
+    "a stage of more devices than any site has": (
+        device_stages("2021-02-15T00:00:00Z", devices=1_000_001),
+        f"{STAGE}.devices",
+        "should be less than or equal to 1000000",
+    ),
+    "a stage of negative capacity": (
+        storage_stages("2021-02-15T00:00:00Z", capacity="-1T"),
+        f"{STAGE}.capacity",
+        '"-1T": must be a whole number of bytes such as 500Gi or 10Ti, at least 0',
+    ),
+    "a storage pool with neither capacity nor stages": (
+        make_storage_pool(capacity=None, reserve=None),
+        "spec.capacity",
+        "is required where there are no stages: say how many bytes the pool has, such as 10700T",
+    ),
+    "a storage pool with no capacity and an empty plan": (
+        make_storage_pool(capacity=None, stages=[]),
+        "spec.capacity",
+        "is required where there are no stages",
+    ),
+    "a storage pool that is to be drained": (
+        make_storage_pool(stopPolicy="HoldAndDrain"),
+        "spec.stopPolicy",
+        '"HoldAndDrain": supported values: "None", "Hold"',
+    ),
+    "an unknown stop policy": (
+        make_pool(stopPolicy="Stop"),
+        "spec.stopPolicy",
+        '"Stop": supported values: "None", "Hold", "HoldAndDrain"',
     ),
     "an unknown type of device": (
         make_pool(type="TPU"),

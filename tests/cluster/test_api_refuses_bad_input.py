@@ -5,7 +5,7 @@ Bad input is refused by the API server itself, with the field and what would be 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -26,8 +26,8 @@ from tests.cluster.api_objects import (
     shares,
     storage,
 )
-from tests.cluster.bad_allocations import BAD_ALLOCATIONS
-from tests.cluster.bad_pools import BAD_POOLS, toleration
+from tests.cluster.bad_allocations import BAD_ALLOCATIONS, expiry, window
+from tests.cluster.bad_pools import BAD_POOLS, YEARS, device_stages, storage_stages, toleration
 from tests.cluster.kubectl import Kubectl
 
 PLURALS = {kind.name: kind.plural for kind in KINDS}
@@ -60,6 +60,27 @@ def test_refused_with_field_and_reason(control_plane: ControlPlane, case: str) -
     assert not [text for _, text in said if any(word in text for word in noise)]
 
 
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        pytest.param(window, "spec.window.start", id="the start of a window"),
+        pytest.param(lambda moment: window(end=moment), "spec.window.end", id="the end of a window"),
+        pytest.param(device_stages, "spec.stages[0].from", id="a stage of a pool"),
+        pytest.param(storage_stages, "spec.stages[0].from", id="a stage of a storage pool"),
+    ],
+)
+@pytest.mark.parametrize("offset", ["", "+99:99", "+0900", "x", "z"])
+def test_a_moment_that_nobody_can_read_is_refused(
+    control_plane: ControlPlane, make: Callable[[str], Manifest], field: str, offset: str
+) -> None:
+    """What the format lets through is refused by the rule, in the API server's words and ours; all name the text."""
+    answer = post(control_plane, make(f"2021-04-15T00:00:00{offset}"))
+    assert answer["kind"] == "Status", "the API server took it"
+    said = {cause["field"]: cause["message"] for cause in answer["details"]["causes"]}[field]
+    assert f"2021-04-15T00:00:00{offset}" in said
+    assert YEARS in said or "must be of type date-time" in said
+
+
 ACCEPTED = {
     "everything in the documented example": make_pool(),
     "a storage pool": make_storage_pool(),
@@ -90,6 +111,32 @@ ACCEPTED = {
     "names in any script": organization(name="한빛 인공지능 ‘AI’ 🚀"),
     "null for what may be left out": make_allocation() | {"spec": make_allocation()["spec"] | {"namespaces": None}},
     "a UID as restoreFrom": make_allocation(restoreFrom=UID),
+    "an empty window": window(),
+    "a window that is already over": window("2001-01-01T00:00:00Z", "2002-01-01T00:00:00Z"),
+    "an end alone": window(end="2199-12-31T23:59:59Z"),
+    "a start and a duration": window("2021-04-15T00:00:00+09:00", duration="2160h"),
+    "the longest duration": window(duration="87600h"),
+    "a duration of mixed parts": window(duration="1h30m15s"),
+    "an offset of a whole day": window("2021-04-15T00:00:00+24:00", "2021-04-16T00:00:00-23:60"),
+    "an offset behind UTC": window("2021-04-15T00:00:00-11:30", "2021-04-15T00:00:00-12:00"),
+    "moments with fractions": window("2021-04-15T00:00:00.123456789+09:00", "2021-04-15T00:00:00,5+09:00"),
+    "notices that fit into the duration": window(duration="24h", expiry={"notice": ["1439m", "1h"]}),
+    "notices that fit between start and end": window(
+        "2021-04-15T00:00:00Z", "2021-04-16T00:00:00Z", expiry={"notice": ["86399s"]}
+    ),
+    "any notice where the start is open": window(end="2021-04-16T00:00:00Z", expiry={"notice": ["87600h"]}),
+    "no notice": expiry(notice=[]),
+    "no grace and no retention": expiry(grace="0s", retention="0s", workload="Keep", deletionPolicy="Delete"),
+    "a suspended allocation": make_allocation(suspend=True),
+    "32 stages": device_stages(*(f"{2021 + n}-01-01T00:00:00+09:00" for n in range(32))),
+    "32 stages of storage": storage_stages(*(f"{2021 + n}-01-01T00:00:00Z" for n in range(32))),
+    "a stage of no devices": device_stages("2021-02-15T00:00:00Z", devices=0),
+    "a capacity until the first stage": make_storage_pool(
+        stages=[{"name": "full", "from": "2024-01-01T00:00:00Z", "capacity": "0"}]
+    ),
+    "an empty plan": make_pool(stages=[]),
+    "a storage pool on hold": make_storage_pool(stopPolicy="Hold"),
+    "a pool that is drained": make_pool(stopPolicy="HoldAndDrain"),
 }
 
 
@@ -104,9 +151,13 @@ def test_defaults_are_filled_in(control_plane: ControlPlane) -> None:
     """What was left out stands in the stored object."""
     spec = post(control_plane, make_allocation())["spec"]
     assert spec["priority"] == 100
-    assert spec["expiry"] == {"deletionPolicy": "Retain"}
+    assert spec["expiry"] == {"grace": "24h", "workload": "Drain", "retention": "720h", "deletionPolicy": "Retain"}
     assert spec["restoreFrom"] == ""
+    assert spec["suspend"] is False
     assert spec["members"][0]["namespace"] == ""
+    assert not {"window", "namespaces"} & set(spec)
+    assert post(control_plane, make_pool())["spec"]["stopPolicy"] == "None"
+    assert post(control_plane, make_storage_pool())["spec"]["stopPolicy"] == "None"
 
 
 def test_one_bad_object_does_not_hold_up_others(kubectl: Kubectl) -> None:
@@ -196,10 +247,20 @@ def test_granted_claims_only_grow(kubectl: Kubectl) -> None:
 def test_status_holds_no_moment_that_cannot_be_read(kubectl: Kubectl) -> None:
     """A time that passes as a format only would make the object unreadable for the operator."""
     kubectl.apply(make_allocation("api-since"))
-    queue = {"position": 1, "since": "2021-04-15T00:00:00+99:99", "asked": {}}
-    patch = json.dumps({"status": {"queue": queue}})
+    wrong = "2021-04-15T00:00:00+99:99"
+    queue = {"position": 1, "since": wrong, "asked": {}, "earliestStart": wrong}
+    patch = json.dumps({"status": {"queue": queue, "window": {"start": wrong, "end": wrong, "drainAt": wrong}}})
     answer = kubectl("patch", "ta", "api-since", "--subresource=status", "--type=merge", "-p", patch, check=False)
-    assert "status.queue.since" in answer.stderr
+    for field in ("queue.since", "queue.earliestStart", "window.start", "window.end", "window.drainAt"):
+        assert f"status.{field}: " in answer.stderr
+
+
+def test_moments_beyond_the_years_of_the_spec_can_be_reported(kubectl: Kubectl) -> None:
+    """A window may end long after what people wrote, when many wait; its status must not be refused for that."""
+    kubectl.apply(make_allocation("api-late"))
+    late = {"start": "2199-12-31T00:00:00Z", "end": "2209-12-28T00:00:00Z", "dataDeleteAt": "9998-12-31T00:00:00Z"}
+    set_status(kubectl, "api-late", window=late)
+    assert kubectl.get("ta", "api-late")["status"]["window"] == late
 
 
 def test_the_largest_allocation_is_checked_in_time(kubectl: Kubectl) -> None:
@@ -224,6 +285,8 @@ def test_the_largest_allocation_is_checked_in_time(kubectl: Kubectl) -> None:
         members=[
             {"kind": "ServiceAccount", "namespace": f"tools-{n}", "name": "ci", "role": "view"} for n in range(64)
         ],
+        window={"start": "2021-04-15T00:00:00Z", "end": "2021-12-31T00:00:00Z"},
+        expiry={"notice": ["720h", "168h", "24h", "0h59m59s"], "grace": "72h"},
     )
     kubectl("create", "-f", "-", stdin=json.dumps(largest))
     held = dict.fromkeys(names, "64Ti")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from bitgoeul.api import AcceleratorPool, StoragePool, TenantAllocation
-from bitgoeul.api.accelerator_pool import DeviceType, TaintEffect, TolerationOperator
+from bitgoeul.api.accelerator_pool import DeviceType, StopPolicy, TaintEffect, TolerationOperator
 from bitgoeul.api.tenant_allocation import (
     AccessMode,
     DeletionPolicy,
@@ -17,6 +17,8 @@ from bitgoeul.api.tenant_allocation import (
     MemberKind,
     MemberRole,
     OrganizationClass,
+    Window,
+    WorkloadPolicy,
 )
 
 POOL: dict[str, Any] = {
@@ -32,8 +34,15 @@ POOL: dict[str, Any] = {
         "petaflopsPerDevice": "0.0195",
         "perDevice": {"cpu": "16", "memory": "120Gi"},
         "reserve": 2,
+        "stages": [
+            {"name": "pilot-2021", "from": "2021-02-15T00:00:00+09:00", "devices": 280},
+            {"name": "full-2024", "from": "2024-01-01T00:00:00+09:00", "devices": 2800},
+        ],
+        "stopPolicy": "HoldAndDrain",
     },
 }
+
+KOREA = timezone(timedelta(hours=9))
 
 ALLOCATION: dict[str, Any] = {
     "metadata": {
@@ -54,7 +63,15 @@ ALLOCATION: dict[str, Any] = {
         ],
         "namespaces": [{"name": "blue-train", "accelerators": {"a100": 6}, "storage": {"lustre": "40Ti"}}],
         "members": [{"kind": "Group", "namespace": "", "name": "blue", "role": "admin"}],
-        "expiry": {"deletionPolicy": "Delete"},
+        "window": {"start": "2021-04-15T00:00:00+09:00", "duration": "2160h"},
+        "expiry": {
+            "notice": ["720h", "168h"],
+            "grace": "72h",
+            "workload": "Keep",
+            "retention": "2160h",
+            "deletionPolicy": "Delete",
+        },
+        "suspend": True,
         "restoreFrom": "",
     },
 }
@@ -72,6 +89,70 @@ def test_accelerator_pool_reads_its_spec() -> None:
     toleration = spec.tolerations[0]
     assert (toleration.key, toleration.operator) == ("nvidia.com/gpu", TolerationOperator.EXISTS)
     assert (toleration.value, toleration.effect, toleration.toleration_seconds) == (None, TaintEffect.NO_EXECUTE, 60)
+    assert [(stage.name, stage.from_, stage.devices) for stage in spec.stages] == [
+        ("pilot-2021", datetime(2021, 2, 15, tzinfo=KOREA), 280),
+        ("full-2024", datetime(2024, 1, 1, tzinfo=KOREA), 2800),
+    ]
+    assert spec.stop_policy is StopPolicy.HOLD_AND_DRAIN
+
+
+def test_a_pool_without_a_plan_is_open_and_has_no_stages() -> None:
+    """Both kinds of pools have the documented defaults."""
+    devices = AcceleratorPool.model_validate(
+        {"metadata": {"name": "p"}, "spec": {"type": "GPU", "nodeSelector": {"a": "b"}, "resourceName": "c/d"}}
+    )
+    storage = StoragePool.model_validate({"metadata": {"name": "p"}, "spec": {"storageClassName": "s"}})
+    assert (devices.spec.stages, devices.spec.stop_policy) == ((), StopPolicy.NONE)
+    assert (storage.spec.stages, storage.spec.stop_policy, storage.spec.capacity) == ((), StopPolicy.NONE, None)
+
+
+def test_pool_status_reads_stage_and_calendar() -> None:
+    """What stands ahead of a pool can be read back; without stages nothing is planned."""
+    calendar = [{"at": "2021-12-31T00:00:00Z", "available": -2, "change": 8, "cause": "an allocation ends"}]
+    status = AcceleratorPool.model_validate(
+        {
+            **POOL,
+            "status": {
+                "currentStage": "pilot-2021",
+                "nextStage": POOL["spec"]["stages"][1],
+                "devices": {"planned": 280, "scheduled": 16},
+                "calendar": calendar,
+            },
+        }
+    ).status
+    assert status is not None
+    assert status.current_stage == "pilot-2021"
+    assert status.next_stage is not None
+    assert (status.next_stage.from_, status.next_stage.devices) == (datetime(2024, 1, 1, tzinfo=KOREA), 2800)
+    assert (status.devices.planned, status.devices.scheduled) == (280, 16)
+    entry = status.calendar[0]
+    assert (entry.at, entry.available, entry.change) == (datetime(2021, 12, 31, tzinfo=UTC), -2, 8)
+
+    bare = AcceleratorPool.model_validate({**POOL, "status": {}}).status
+    assert bare is not None
+    assert (bare.current_stage, bare.next_stage, bare.devices.planned, bare.calendar) == (None, None, None, ())
+
+
+def test_storage_pool_reads_its_plan() -> None:
+    """Capacities of stages and of the calendar are quantities."""
+    stage = {"name": "pilot", "from": "2021-02-15T00:00:00+09:00", "capacity": "10700T"}
+    pool = StoragePool.model_validate(
+        {
+            "metadata": {"name": "lustre"},
+            "spec": {"storageClassName": "lustre", "stages": [stage], "stopPolicy": "Hold"},
+            "status": {
+                "nextStage": stage,
+                "bytes": {"planned": 0, "scheduled": 5},
+                "calendar": [{"at": "2021-02-14T15:00:00Z", "available": "-1T", "change": "10700T", "cause": "pilot"}],
+            },
+        }
+    )
+    assert (pool.spec.capacity, pool.spec.stages[0].capacity) == (None, "10700T")
+    assert pool.spec.stop_policy is StopPolicy.HOLD
+    assert pool.status is not None
+    assert pool.status.next_stage == pool.spec.stages[0]
+    assert (pool.status.bytes.planned, pool.status.bytes.scheduled) == (0, 5)
+    assert (pool.status.calendar[0].available, pool.status.calendar[0].change) == ("-1T", "10700T")
 
 
 def test_storage_pool_reads_spec_and_status() -> None:
@@ -106,7 +187,11 @@ def test_tenant_allocation_reads_its_spec() -> None:
     assert claim.access_modes == (AccessMode.READ_WRITE_MANY,)
     assert spec.namespaces[0].accelerators == {"a100": 6}
     assert spec.members == (Member(kind=MemberKind.GROUP, name="blue", role=MemberRole.ADMIN),)
+    assert spec.window == Window(start=datetime(2021, 4, 15, tzinfo=KOREA), duration="2160h")
+    assert (spec.expiry.notice, spec.expiry.grace, spec.expiry.retention) == (("720h", "168h"), "72h", "2160h")
+    assert spec.expiry.workload is WorkloadPolicy.KEEP
     assert spec.expiry.deletion_policy is DeletionPolicy.DELETE
+    assert spec.suspend is True
 
 
 def test_a_small_allocation_has_the_documented_defaults() -> None:
@@ -118,7 +203,60 @@ def test_a_small_allocation_has_the_documented_defaults() -> None:
     assert (spec.accelerators, spec.storage, spec.namespaces, spec.members) == ((), (), (), ())
     assert spec.compute is None
     assert spec.restore_from == ""
+    assert spec.window == Window(start=None, end=None, duration=None)
+    assert (spec.expiry.grace, spec.expiry.retention) == ("24h", "720h")
+    assert spec.expiry.workload is WorkloadPolicy.DRAIN
     assert spec.expiry.deletion_policy is DeletionPolicy.RETAIN
+    assert spec.suspend is False
+
+
+def test_no_notice_is_not_the_same_as_nothing_said() -> None:
+    """An empty list means no notice; absent, the operator's default holds."""
+    base: dict[str, Any] = {"metadata": {"name": "b"}, "spec": {"organization": {"name": "B", "class": "SME"}}}
+    assert TenantAllocation.model_validate(base).spec.expiry.notice is None
+    silent = {**base, "spec": {**base["spec"], "expiry": {"notice": []}}}
+    assert TenantAllocation.model_validate(silent).spec.expiry.notice == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        pytest.param("2021-04-15T00:00:00Z", datetime(2021, 4, 15, tzinfo=UTC), id="UTC"),
+        pytest.param("2021-04-15T09:00:00+09:00", datetime(2021, 4, 15, tzinfo=UTC), id="an offset"),
+        pytest.param("2021-04-15T00:00:00.25Z", datetime(2021, 4, 15, 0, 0, 0, 250_000, tzinfo=UTC), id="a fraction"),
+        pytest.param("2021-04-15T00:00:00,25Z", datetime(2021, 4, 15, 0, 0, 0, 250_000, tzinfo=UTC), id="a comma"),
+        pytest.param(
+            "2021-04-15T00:00:00.1234567891Z",
+            datetime(2021, 4, 15, 0, 0, 0, 123_456, tzinfo=UTC),
+            id="more digits than a microsecond has",
+        ),
+        pytest.param("2021-04-15T00:00:00+24:00", datetime(2021, 4, 14, tzinfo=UTC), id="an offset of a whole day"),
+        pytest.param("2021-04-15T00:00:00-23:60", datetime(2021, 4, 16, tzinfo=UTC), id="an offset that carries"),
+    ],
+)
+def test_moments_are_read_as_the_api_server_takes_them(text: str, moment: datetime) -> None:
+    """Whatever passes the schema can be read, and is in UTC."""
+    end = TenantAllocation.model_validate({**ALLOCATION, "spec": {**ALLOCATION["spec"], "window": {"end": text}}})
+    assert end.spec.window.end == moment
+    assert end.spec.window.end.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("2021-04-15T00:00:00", id="no zone"),
+        pytest.param("2021-04-15", id="a day"),
+        pytest.param("tomorrow", id="a word"),
+        pytest.param("", id="nothing"),
+        pytest.param("2021-04-15T00:00:00Z+09:00", id="two zones"),
+        pytest.param("0001-01-01T00:00:00+09:00", id="before the calendar"),
+        pytest.param("9999-12-31T23:59:59-09:00", id="after the calendar"),
+    ],
+)
+def test_a_moment_that_cannot_be_placed_is_an_error(text: str) -> None:
+    """Nothing is guessed about time."""
+    with pytest.raises(ValidationError):
+        Window.model_validate({"end": text})
 
 
 def test_status_reads_queue_and_grant() -> None:
@@ -129,10 +267,16 @@ def test_status_reads_queue_and_grant() -> None:
             "status": {
                 "phase": "Waiting",
                 "grant": {"accelerators": {"a100": 4}},
+                "promised": {"accelerators": {"a100": 2}},
+                "excess": {"storage": {"lustre": "1Ti"}},
+                "window": {"end": "2021-12-30T15:00:00Z", "dataDeleteAt": "2022-03-30T15:00:00Z"},
+                "summary": {"earliest": "2021-06-01", "end": "2021-12-31"},
+                "reclaimed": True,
                 "queue": {
                     "position": 2,
                     "since": "2021-04-15T00:00:00+09:00",
                     "asked": {"accelerators": {"a100": 8}, "storage": {"lustre": "50Ti"}},
+                    "earliestStart": "2021-06-01T00:00:00Z",
                     "blockedBy": [{"pool": "a100", "devices": 4}],
                 },
                 "conditions": [
@@ -151,6 +295,15 @@ def test_status_reads_queue_and_grant() -> None:
     assert status.grant is not None
     assert status.grant.accelerators == {"a100": 4}
     assert status.grant.storage == {}
+    assert status.promised is not None
+    assert status.promised.accelerators == {"a100": 2}
+    assert status.excess is not None
+    assert status.excess.storage == {"lustre": "1Ti"}
+    assert status.window is not None
+    assert (status.window.start, status.window.end) == (None, datetime(2021, 12, 31, tzinfo=KOREA))
+    assert (status.window.drain_at, status.window.data_delete_at) == (None, datetime(2022, 3, 31, tzinfo=KOREA))
+    assert (status.summary.earliest, status.summary.end, status.reclaimed) == ("2021-06-01", "2021-12-31", True)
+    assert status.queue.earliest_start == datetime(2021, 6, 1, tzinfo=UTC)
     assert status.queue.since == datetime(2021, 4, 14, 15, tzinfo=UTC)
     assert (status.queue.blocked_by[0].devices, status.queue.blocked_by[0].size) == (4, None)
     assert status.conditions[0].last_transition_time == "2021-04-15T00:00:00Z"
@@ -158,7 +311,7 @@ def test_status_reads_queue_and_grant() -> None:
 
 def test_fields_of_another_version_are_passed_over() -> None:
     """An object that a newer version wrote can still be read."""
-    newer = {**POOL, "spec": {**POOL["spec"], "stages": []}, "status": {"ledger": {"epoch": 7}}}
+    newer = {**POOL, "spec": {**POOL["spec"], "deviceClassName": "gpu.nvidia.com"}, "status": {"ledger": {"epoch": 7}}}
     assert AcceleratorPool.model_validate(newer).spec.reserve == 2
 
 

@@ -110,14 +110,18 @@ def test_words_are_one_camel_case_word(word: str) -> None:
     assert len(word) <= 63
 
 
-def test_refusals_come_first_in_order_of_precedence() -> None:
-    """The order of the enum is the order in which reasons are shown; what may heal by waiting comes after."""
-    assert [*Reason][:7] == [
+def test_reasons_against_a_grant_come_first_in_order_of_precedence() -> None:
+    """The order of the enum is the order in which reasons are shown; what may heal by waiting comes after refusals."""
+    assert [*Reason][:11] == [
         "Misconfigured",
         "PoolNotFound",
         "NamespaceConflict",
         "ResourceNameCollision",
         "ExceedsPoolCapacity",
+        "WindowPassed",
+        "Suspended",
+        "PoolOnHold",
+        "WindowNotOpen",
         "BlockedByEarlier",
         "WaitingForCapacity",
     ]
@@ -125,5 +129,5 @@ def test_refusals_come_first_in_order_of_precedence() -> None:
 
 
 def test_no_reason_repeats_a_state() -> None:
-    """A reason names the cause: a phase as a reason would say nothing."""
-    assert not {str(phase) for phase in Phase} & {str(reason) for reason in Reason}
+    """A reason names the cause: a phase as a reason would say nothing. Suspended alone is both: spec.suspend is why."""
+    assert {str(phase) for phase in Phase} & {str(reason) for reason in Reason} == {"Suspended"}

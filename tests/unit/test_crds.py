@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 from pydantic import Field
 
+from bitgoeul.api.conditions import Phase
 from bitgoeul.api.crd import Column, Kind, SchemaError, build_crd, render_crd
 from bitgoeul.api.fields import ListType, Rule
 from bitgoeul.api.kinds import KINDS
@@ -22,10 +23,7 @@ from bitgoeul.cli.main import main
 CRDS = Path(__file__).parents[2] / "crds"
 
 # They come with the work that makes them act; until then they would promise something that nobody does.
-LATER = {
-    *("stages", "window", "suspend", "network", "stopPolicy", "deviceClassName", "notice", "grace", "workload"),
-    *("retention", "excess", "earliestStart", "ledger"),
-}
+LATER = {"network", "deviceClassName", "ledger"}
 
 
 class Node(NamedTuple):
@@ -155,10 +153,44 @@ def test_status_states_no_defaults() -> None:
 
 
 def test_nested_defaults_appear_in_absent_objects() -> None:
-    """deletionPolicy stands in the object even if nobody wrote expiry."""
+    """deletionPolicy stands in the object even if nobody wrote expiry; a window without defaults is not made up."""
     spec = schema_of(KINDS[2])["properties"]["spec"]["properties"]
     assert spec["expiry"]["default"] == {}
-    assert spec["expiry"]["properties"]["deletionPolicy"]["default"] == "Retain"
+    assert {name: field["default"] for name, field in spec["expiry"]["properties"].items() if "default" in field} == {
+        "grace": "24h",
+        "workload": "Drain",
+        "retention": "720h",
+        "deletionPolicy": "Retain",
+    }
+    assert "default" not in spec["window"]
+
+
+def test_every_moment_has_a_rule_that_reads_it() -> None:
+    """The format alone lets texts pass that nothing can read; a condition's time is text and never read."""
+    moments = [node for node in NODES if node.schema.get("format") == "date-time"]
+    unread = places([node for node in moments if "x-kubernetes-validations" not in node.schema])
+    assert len(moments) > len(unread)
+    assert {path.rsplit(".", 1)[-1] for path in unread} == {"lastTransitionTime"}
+
+
+def test_stop_policies_are_those_that_a_pool_can_carry_out() -> None:
+    """Storage cannot be drained."""
+    device, storage = (schema_of(kind)["properties"]["spec"]["properties"]["stopPolicy"] for kind in KINDS[:2])
+    assert (device["enum"], device["default"]) == (["None", "Hold", "HoldAndDrain"], "None")
+    assert (storage["enum"], storage["default"]) == (["None", "Hold"], "None")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_files_have_no_anchors(kind: Kind) -> None:
+    """Each part is written out where it stands, whatever else has the same content."""
+    assert not re.search(r"[&*]id\d+", render_crd(kind))
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_every_phase_is_explained(phase: Phase) -> None:
+    """Whoever sees a phase finds in the manual what it means."""
+    status = schema_of(KINDS[2])["properties"]["status"]["properties"]
+    assert f"{phase} (" in status["phase"]["description"]
 
 
 def test_fields_that_do_nothing_yet_are_not_there() -> None:
@@ -183,9 +215,9 @@ def test_kinds_are_served_as_documented() -> None:
 @pytest.mark.parametrize(
     ("kind", "narrow"),
     [
-        (KINDS[0], "Product Effective Granted Available Waiting Ready Age"),
-        (KINDS[1], "Class Capacity Granted Available Ready Age"),
-        (KINDS[2], "Organization Accelerators Phase Position Age"),
+        (KINDS[0], "Product Stage Effective Granted Available Waiting Ready Age"),
+        (KINDS[1], "Class Stage Capacity Granted Available Ready Age"),
+        (KINDS[2], "Organization Accelerators Phase Position Earliest End Age"),
     ],
     ids=lambda value: value.name if isinstance(value, Kind) else "",
 )

@@ -1,16 +1,27 @@
-"""Quantities: exact numbers from every spelling, and back to the one that the API server prints."""
+"""Quantities and durations: exact numbers from every spelling, and back to the shortest that is true."""
 
 from __future__ import annotations
 
 import contextlib
 import re
+from datetime import timedelta
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitgoeul.api.quantities import format_bytes, format_cpu, parse_bytes, parse_cpu, parse_quantity
+from bitgoeul.api.quantities import (
+    format_bytes,
+    format_cpu,
+    format_duration,
+    format_offset,
+    parse_bytes,
+    parse_cpu,
+    parse_duration,
+    parse_offset,
+    parse_quantity,
+)
 from bitgoeul.errors import QuantityError
 
 SUFFIXES = {
@@ -139,3 +150,109 @@ def test_no_text_breaks_the_parser(text: str) -> None:
     """Any text is a number or a QuantityError."""
     with contextlib.suppress(QuantityError):
         parse_bytes(text)
+
+
+# -- durations
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param("2160h", timedelta(days=90), id="hours"),
+        pytest.param("90m", timedelta(hours=1, minutes=30), id="minutes"),
+        pytest.param("45s", timedelta(seconds=45), id="seconds"),
+        pytest.param("1h30m15s", timedelta(seconds=5415), id="parts add up"),
+        pytest.param("5m1h5m", timedelta(minutes=70), id="in any order and more than once"),
+        pytest.param("007h", timedelta(hours=7), id="leading zeros"),
+        pytest.param("0s", timedelta(0), id="nothing"),
+        pytest.param("99999h99999m9s", timedelta(hours=99_999, minutes=99_999, seconds=9), id="all that fits"),
+    ],
+)
+def test_durations_are_read_as_their_parts_say(text: str, value: timedelta) -> None:
+    """Whole hours, minutes and seconds, as the rule of the API takes them."""
+    assert parse_duration(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "0", "h", "1d", "90", "-1h", "+1h", "1.5h", "1ms", "1H", " 1h", "1h ", "1h\n", "1h 30m", "100000h"),
+        *("P1D", "٣h", "1h" * 33),
+    ],
+)
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """The message shows the text and what would be right."""
+    with pytest.raises(QuantityError, match=re.escape(f"not a duration: {text[:64]!r}; write whole hours")):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(timedelta(0), "0s", id="nothing"),
+        pytest.param(timedelta(days=3), "72h", id="days are hours"),
+        pytest.param(timedelta(minutes=90), "90m", id="one unit where it is shorter"),
+        pytest.param(timedelta(seconds=90), "90s", id="seconds"),
+        pytest.param(timedelta(hours=10, seconds=1), "10h1s", id="two units where they are shorter"),
+        pytest.param(timedelta(hours=87_599, minutes=59, seconds=59), "87599h59m59s", id="no number beyond 5 digits"),
+        pytest.param(timedelta(seconds=1, microseconds=999_999), "1s", id="parts of a second are cut off"),
+    ],
+)
+def test_durations_are_written_short(value: timedelta, text: str) -> None:
+    """People see what they would have written."""
+    assert format_duration(value) == text
+
+
+@given(seconds=st.integers(min_value=0, max_value=99_999 * 3600))
+def test_durations_survive_a_round_trip(seconds: int) -> None:
+    """What is written reads back as the same duration."""
+    value = timedelta(seconds=seconds)
+    assert parse_duration(format_duration(value)) == value
+
+
+def test_a_negative_duration_has_no_text() -> None:
+    """The API has no sign, and a wrong text would be worse than none."""
+    with pytest.raises(QuantityError, match="less than 0s"):
+        format_duration(timedelta(seconds=-1))
+
+
+# -- shifts of time
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param("72h", timedelta(days=3), id="ahead"),
+        pytest.param("+90m", timedelta(minutes=90), id="ahead, with a sign"),
+        pytest.param("-8760h", timedelta(days=-365), id="back"),
+        pytest.param("-1h30m", timedelta(minutes=-90), id="the sign is for all parts"),
+        pytest.param("-0s", timedelta(0), id="nothing"),
+        pytest.param("1752000h", timedelta(days=73_000), id="200 years"),
+    ],
+)
+def test_shifts_are_read_with_their_sign(text: str, value: timedelta) -> None:
+    """As durations, and also backwards and by more than a decade."""
+    assert parse_offset(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "1", "1d", "--1h", "1h-1h", "- 1h", "1.5h", "\u22121h", "1h" * 33, "9" * 12 + "h"]
+)
+def test_what_is_no_shift_is_refused(text: str) -> None:
+    """The message shows the text and what would be right."""
+    with pytest.raises(QuantityError, match=re.escape(f"not a shift of time: {text[:64]!r}; write whole hours")):
+        parse_offset(text)
+
+
+@pytest.mark.parametrize("text", ["1752001h", "-1752000h1s", "9999999999h"])
+def test_a_shift_out_of_the_calendar_is_refused(text: str) -> None:
+    """Reckoning with it would leave the years that a date can have."""
+    with pytest.raises(QuantityError, match="at most 1752000h"):
+        parse_offset(text)
+
+
+@given(seconds=st.integers(min_value=-1_752_000 * 3600, max_value=1_752_000 * 3600))
+def test_shifts_survive_a_round_trip(seconds: int) -> None:
+    """What the operator publishes is what the command line reads."""
+    value = timedelta(seconds=seconds)
+    assert parse_offset(format_offset(value)) == value

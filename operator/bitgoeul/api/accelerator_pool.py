@@ -10,7 +10,17 @@ from pydantic import Field
 from bitgoeul.api.fields import ListType, Rule, RuleReason
 from bitgoeul.api.meta import CONDITIONS_DESCRIPTION, ApiModel, Conditions, ObjectMeta
 from bitgoeul.api.names import MAX_POOL_NAME
-from bitgoeul.api.values import MAX_DEVICES, Cpu, DisplayText, Size, short_label
+from bitgoeul.api.values import (
+    ASCENDING,
+    MAX_DEVICES,
+    Cpu,
+    DisplayText,
+    Moment,
+    ReckonedMoment,
+    Size,
+    StageName,
+    short_label,
+)
 
 
 class DeviceType(StrEnum):
@@ -35,6 +45,14 @@ class TaintEffect(StrEnum):
     NO_SCHEDULE = "NoSchedule"
     PREFER_NO_SCHEDULE = "PreferNoSchedule"
     NO_EXECUTE = "NoExecute"
+
+
+class StopPolicy(StrEnum):
+    """How far a pool is closed; what it means stands at the field."""
+
+    NONE = "None"
+    HOLD = "Hold"
+    HOLD_AND_DRAIN = "HoldAndDrain"
 
 
 class Toleration(ApiModel):
@@ -189,6 +207,23 @@ Petaflops = Annotated[
 ]
 
 
+class DeviceStage(ApiModel):
+    """One dated step of the pool's capacity plan."""
+
+    name: StageName = Field(
+        description="Name of the stage, such as pilot-2021: a DNS label of at most 63 characters, once in the list."
+    )
+    from_: Moment = Field(
+        alias="from",
+        description="When the stage begins, in RFC 3339 with seconds and offset, such as 2021-02-15T00:00:00+09:00. "
+        "It lasts until the next one begins, the last one for ever. Years 2000 to 2199, later than the stage before.",
+    )
+    devices: Annotated[int, Field(ge=0, le=MAX_DEVICES)] = Field(
+        description="Devices that the pool is planned to have in this stage, reserve included: no more than these "
+        "are granted, even if the nodes have more. 0 to 1000000; 0: nothing may reach into this stage."
+    )
+
+
 class AcceleratorPoolSpec(ApiModel):
     """What the platform engineer declares about the pool."""
 
@@ -238,8 +273,21 @@ class AcceleratorPoolSpec(ApiModel):
     )
     reserve: Annotated[int, Field(ge=0, le=MAX_DEVICES)] = Field(
         default=0,
-        description="Devices kept as spares and never granted; they are taken off the schedulable ones. 0 (default) "
-        "to 1000000.",
+        description="Devices kept as spares and never granted; they are taken off what the stage plans or the nodes "
+        "can give, whichever is less. 0 (default) to 1000000.",
+    )
+    stages: Annotated[tuple[DeviceStage, ...], ListType("map", "name"), Field(max_length=32), ASCENDING] = Field(
+        default=(),
+        description="Dated capacity plan: how many devices the pool is to have from when on, in ascending order, no "
+        "two at the same moment. Starts ahead are promised by it; now, no more is granted than the nodes really "
+        "give. Before the first stage nothing is planned, and nothing granted. At most 32. Empty: no plan; the pool "
+        "has what its nodes give, for ever.",
+    )
+    stop_policy: StopPolicy = Field(
+        default=StopPolicy.NONE,
+        description="None (default): the pool is open. Hold: nothing new is granted out of it and no scheduled start "
+        "begins, while all that is held and promised stays. HoldAndDrain: in addition, allocations that hold devices "
+        "of it are suspended as at their end, with their grace; data and view access stay.",
     )
 
 
@@ -270,9 +318,15 @@ class PoolDevices(ApiModel):
     """
     The pool's devices, counted whole.
 
-    Always: installed = schedulable + all unavailable; effective = granted + available.
+    Always: installed = schedulable + all unavailable; effective = granted + available. Effective is the lesser of
+    planned (where there are stages) and schedulable, less the reserve, at least 0.
     """
 
+    planned: Count | None = Field(
+        default=None,
+        description="Devices that the current stage plans; 0 before the first stage begins. Absent when there are no "
+        "stages.",
+    )
     installed: Count = Field(default=0, description="Devices that the pool's nodes have, usable or not.")
     schedulable: Count = Field(default=0, description="Devices that new pods can get: installed less unavailable.")
     unavailable: UnavailableDevices = Field(
@@ -280,16 +334,37 @@ class PoolDevices(ApiModel):
     )
     reserved: Count = Field(default=0, description="Devices kept as spares, as spec.reserve says.")
     effective: Count = Field(
-        default=0, description="Devices that can be promised: schedulable less reserved, at least 0."
+        default=0,
+        description="Devices that can be promised now: the lesser of planned and schedulable, less reserved, at "
+        "least 0. Without stages schedulable alone counts.",
     )
     granted: Count = Field(default=0, description="Devices promised to allocations now, whether they use them or not.")
+    scheduled: Count = Field(
+        default=0,
+        description="Devices promised for a start ahead and not yet charged: they are not part of granted.",
+    )
     available: int = Field(
         default=0,
         description="Devices that can still be granted: effective less granted. Below 0 only after nodes or devices "
-        "were lost; then nothing new is granted, and nobody is stopped.",
+        "were lost, a smaller stage began or reserve was raised; then nothing new is granted, and nobody is stopped.",
     )
     in_use: Count = Field(default=0, description="Granted devices that tenants' pods hold now.")
     waiting: Count = Field(default=0, description="Devices that waiting allocations ask for beyond what they hold.")
+
+
+class DeviceChange(ApiModel):
+    """One coming change of what the pool has available."""
+
+    at: ReckonedMoment = Field(description="When it happens, in UTC and RFC 3339, such as 2021-12-31T00:00:00Z.")
+    available: int = Field(
+        description="Devices available from then on, as far as known today. Below 0: more is promised than there "
+        "will be."
+    )
+    change: int = Field(description="Difference to the available devices before it: above 0, devices come free.")
+    cause: Annotated[str, Field(max_length=200)] = Field(
+        description="What changes it, for people, such as the stage that begins or the allocation that ends. At most "
+        "200 characters."
+    )
 
 
 class PoolPetaflops(ApiModel):
@@ -314,11 +389,23 @@ class AcceleratorPoolStatus(ApiModel):
         description="The metadata.generation that this status is about. Lower than the object's: the operator has "
         "not seen the newest spec yet.",
     )
+    current_stage: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None,
+        description="Name of the stage that is in force now. Absent: no stage has begun, or there are none.",
+    )
+    next_stage: DeviceStage | None = Field(
+        default=None, description="The stage that begins next, as in spec.stages. Absent: none is ahead."
+    )
     nodes: NodeCounts = Field(default=NodeCounts(), description="Nodes that match spec.nodeSelector, by state.")
     devices: PoolDevices = Field(
         default=PoolDevices(),
         description="Devices of the pool, counted whole. Always: installed = schedulable + all unavailable, and "
         "effective = granted + available.",
+    )
+    calendar: Annotated[tuple[DeviceChange, ...], ListType("atomic"), Field(max_length=10)] = Field(
+        default=(),
+        description="The next changes of the available devices that are known today, the earliest first: stages that "
+        "begin, allocations that start or end. At most 10. Empty: none is known.",
     )
     petaflops: PoolPetaflops | None = Field(
         default=None,
@@ -330,15 +417,15 @@ class AcceleratorPoolStatus(ApiModel):
 class AcceleratorPool(ApiModel):
     """
     AcceleratorPool is one kind of device on one set of nodes, such as the A100 GPUs of a cluster. TenantAllocations ask
-    for devices of it by its name, and the operator grants no more than its nodes can give. The name is a DNS label of
-    at most 58 characters.
+    for devices of it by its name, and the operator grants no more than its nodes can give and its stages plan. The name
+    is a DNS label of at most 58 characters.
     """
 
     rules = (short_label("becomes part of a label key", MAX_POOL_NAME),)
 
     metadata: ObjectMeta
     spec: AcceleratorPoolSpec = Field(
-        description="What the pool is: its devices, its nodes, and what comes with a device."
+        description="What the pool is: its devices, its nodes, what comes with a device, and how it is to grow."
     )
     status: AcceleratorPoolStatus | None = Field(
         default=None,

@@ -10,7 +10,7 @@ unbounded, so lists within lists are mapped and flattened instead.
 from __future__ import annotations
 
 from bitgoeul.api.fields import Rule, RuleReason
-from bitgoeul.api.values import LABEL_WORDS, is_label, not_reserved, short_label
+from bitgoeul.api.values import LABEL_WORDS, is_duration, is_label, not_reserved, short_label
 
 
 def _none(offenders: str, message: str, *, field_path: str, given: str) -> Rule:
@@ -125,10 +125,22 @@ RESTORE_FROM = (
     ),
 )
 
-# Without a rule that reads the value, the format date-time lets offsets such as +99:99 pass, which nothing can read.
-MOMENT = Rule(
-    rule="self.getFullYear() >= 2000 && self.getFullYear() < 2200",
-    message="must be a moment between the years 2000 and 2199",
+WINDOW = (
+    Rule(
+        rule="!(has(self.end) && has(self.duration))",
+        message="must be left out where end is given: a window has one of the two, or neither",
+        message_expression="""
+            '%s: must be left out where end is given (%s): a window has one of the two, or neither'.format([
+                self.duration, self.end])
+        """,
+        field_path=".duration",
+    ),
+    Rule(
+        rule="!(has(self.start) && has(self.end)) || self.end > self.start",
+        message="must be later than start",
+        message_expression="'%s: must be later than start, which is %s'.format([self.end, self.start])",
+        field_path=".end",
+    ),
 )
 
 # -- the whole spec
@@ -185,6 +197,16 @@ _OVERCLAIMED = f"""
         '%s in %s'.format([s.pool, n.name])) : []).flatten()
 """
 
+# A notice that is no duration is the matter of its own rule; the start's year keeps the sum inside what CEL can say.
+_LONG_FOR_DURATION = f"""
+    self.expiry.notice.filter(n, {is_duration("n")} && duration(n) >= duration(self.window.duration))
+    .map(n, '%s in a window of %s'.format([n, self.window.duration]))
+"""
+_LONG_FOR_END = f"""
+    self.expiry.notice.filter(n, {is_duration("n")} && self.window.start + duration(n) >= self.window.end)
+    .map(n, '%s in a window from %s to %s'.format([n, self.window.start, self.window.end]))
+"""
+
 SPEC = (
     Rule(
         rule="""
@@ -226,6 +248,25 @@ SPEC = (
         message="claims of the same name in the same namespace",
         message_expression=f"'claims of the same name in the same namespace: %s'.format([{_SAME_CLAIMS}])",
         field_path=".storage",
+    ),
+    _none(
+        _LONG_FOR_DURATION,
+        "a notice must be shorter than the window",
+        field_path=".expiry.notice",
+        given=f"""
+            has(self.window) && has(self.window.duration) && {is_duration("self.window.duration")} &&
+            has(self.expiry) && has(self.expiry.notice)
+        """,
+    ),
+    _none(
+        _LONG_FOR_END,
+        "a notice must be shorter than the window",
+        field_path=".expiry.notice",
+        given="""
+            has(self.window) && has(self.window.start) && has(self.window.end) &&
+            self.window.start.getFullYear() < 2200 && self.window.end > self.window.start &&
+            has(self.expiry) && has(self.expiry.notice)
+        """,
     ),
     _none(
         _OVERCLAIMED,

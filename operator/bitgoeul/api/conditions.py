@@ -16,9 +16,14 @@ from enum import StrEnum
 class Phase(StrEnum):
     """A summary for people; programs read the conditions."""
 
-    PENDING = "Pending"  # undecided, being provisioned, or being taken down
-    WAITING = "Waiting"  # nothing wrong, no capacity yet
+    PENDING = "Pending"  # undecided, being provisioned or taken down, or its pool is on hold
+    WAITING = "Waiting"  # nothing wrong, no capacity yet; also a promise whose capacity slipped
+    SCHEDULED = "Scheduled"  # promised for a start ahead
     ACTIVE = "Active"  # admitted and Ready: quota enforced, access given
+    EXPIRING = "Expiring"  # from the first notice until drained; still usable until the end
+    SUSPENDED = "Suspended"  # by suspend or HoldAndDrain: nothing runs, data and view access stay
+    EXPIRED = "Expired"  # window over and drained, data kept
+    RECLAIMED = "Reclaimed"  # window over, data deleted as deletionPolicy Delete said
     REFUSED = "Refused"  # cannot work as written
 
 
@@ -31,9 +36,12 @@ class ConditionType(StrEnum):
     RECONCILING = "Reconciling"  # True: something is still expected to happen by itself
     STALLED = "Stalled"  # True: nothing will happen until somebody changes something
     WITHIN_GRANT = "WithinGrant"  # False: pods or claims still hold more than was asked for
+    EXPIRING = "Expiring"  # True: the end is near, or reached and being drained
+    SUSPENDED = "Suspended"  # True: quota 0 by suspend or HoldAndDrain, while the window runs on
     # pools only
     OVERCOMMITTED = "Overcommitted"  # True: granted exceeds what the nodes give
     EXHAUSTED = "Exhausted"  # True: nothing is available while somebody waits
+    CAPACITY_MATCHED = "CapacityMatched"  # accelerator pools: installed equals what the stage plans
     NODES_OVERLAP = "NodesOverlap"  # True, else absent: nodes also match another pool of this resource
     CLASS_FOUND = "StorageClassFound"  # storage pools: the class exists in the cluster
 
@@ -46,6 +54,10 @@ class Reason(StrEnum):
     NAMESPACE_CONFLICT = "NamespaceConflict"
     RESOURCE_NAME_COLLISION = "ResourceNameCollision"
     EXCEEDS_POOL_CAPACITY = "ExceedsPoolCapacity"
+    WINDOW_PASSED = "WindowPassed"
+    SUSPENDED = "Suspended"
+    POOL_ON_HOLD = "PoolOnHold"
+    WINDOW_NOT_OPEN = "WindowNotOpen"
     BLOCKED_BY_EARLIER = "BlockedByEarlier"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
 
@@ -64,6 +76,13 @@ class Reason(StrEnum):
     IN_USE_EXCEEDS_GRANT = "InUseExceedsGrant"
     IN_USE_FITS = "InUseFits"
 
+    # the end of the window, and suspension
+    NOTICE_GIVEN = "NoticeGiven"
+    NOT_EXPIRING = "NotExpiring"
+    WINDOW_ENDED = "WindowEnded"  # the end is reached, draining
+    NOT_SUSPENDED = "NotSuspended"
+    DATA_DELETED = "DataDeleted"
+
     # pools
     AVAILABLE = "Available"
     PREPARING = "Preparing"  # quotas do not carry the pool's key yet
@@ -77,6 +96,11 @@ class Reason(StrEnum):
     CLASS_SHARED = "ClassShared"
     CLASS_FOUND = "ClassFound"
     CLASS_NOT_FOUND = "ClassNotFound"
+    AS_PLANNED = "AsPlanned"
+    DIFFERS_FROM_PLAN = "DiffersFromPlan"
+    NO_STAGES = "NoStages"
+    PROMISES_EXCEED_PLAN = "PromisesExceedPlan"  # a slipped or smaller stage hurts what is promised
+    ON_HOLD = "OnHold"
 
 
 #: Reasons for which waiting does not help: somebody has to change something.

@@ -45,6 +45,13 @@ _HEADER = (
 )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes every part out where it stands: people read the files, and an anchor sends them elsewhere."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 class SchemaError(TypeError):
     """A model says something that a CRD cannot say; the message names the place."""
 
@@ -125,7 +132,7 @@ def build_crd(kind: Kind) -> Schema:
 
 def render_crd(kind: Kind) -> str:
     """The generated file of a kind, as text."""
-    body = yaml.safe_dump(build_crd(kind), sort_keys=False, allow_unicode=True, width=120)
+    body = yaml.dump(build_crd(kind), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     return f"{_HEADER}{body}"
 
 
@@ -235,5 +242,6 @@ def _default(flat: Schema) -> Any:
     if default in ([], {}):
         return None
     if isinstance(default, dict):
-        return {}  # the defaults of the fields below apply to it
+        # The defaults of the fields below apply to it; where they have none, absent means the same.
+        return {} if any(value is not None for value in default.values()) else None
     return default

@@ -18,6 +18,7 @@ KINDS = (
         short_name="apool",
         columns=(
             Column("Product", "string", ".spec.product", "Product name of the devices."),
+            Column("Stage", "string", ".status.currentStage", "Stage of the capacity plan that is in force now."),
             Column("Effective", "integer", ".status.devices.effective", "Devices that can be promised."),
             Column("Granted", "integer", ".status.devices.granted", "Devices promised to allocations now."),
             Column("Available", "integer", ".status.devices.available", "Devices that can still be granted."),
@@ -36,6 +37,7 @@ KINDS = (
         short_name="spool",
         columns=(
             Column("Class", "string", ".spec.storageClassName", "Storage class that the pool is."),
+            Column("Stage", "string", ".status.currentStage", "Stage of the capacity plan that is in force now."),
             Column("Capacity", "string", ".status.summary.capacity", "Capacity, rounded."),
             Column("Granted", "string", ".status.summary.granted", "What is promised to allocations now, rounded."),
             Column("Available", "string", ".status.summary.available", "What can still be granted, rounded."),
@@ -52,8 +54,11 @@ KINDS = (
         columns=(
             Column("Organization", "string", ".spec.organization.name", "Who the allocation is for."),
             Column("Accelerators", "string", ".status.summary.accelerators", "Devices asked for, by pool."),
-            Column("Phase", "string", ".status.phase", "Pending, Waiting, Active or Refused."),
+            Column("Phase", "string", ".status.phase", "Summary of where the allocation stands."),
             Column("Position", "integer", ".status.queue.position", "Place in the queue; blank when nothing waits."),
+            # Texts: a column of type date prints what lies ahead as <invalid>.
+            Column("Earliest", "string", ".status.summary.earliest", "Earliest start of what waits, as forecast."),
+            Column("End", "string", ".status.summary.end", "When the window ends; blank when it is open-ended."),
             _AGE,
             Column("Priority", "integer", ".spec.priority", "Higher goes first.", wide=True),
             Column("Reason", "string", f"{_READY}.reason", "Why the allocation is Ready, or why not.", wide=True),

@@ -23,6 +23,11 @@ POOL_LABEL_PREFIX = f"{GROUP}/pool-"
 # On a namespace: the UID of the allocation it belongs to. Tenants cannot write it, so it proves ownership.
 ALLOCATION_UID_ANNOTATION = f"{GROUP}/allocation-uid"
 
+# On a namespace: its allocation is past its end or suspended. It goes when workloads have been told to try again.
+CLOSED_ANNOTATION = f"{GROUP}/closed"
+# On workloads: when their allocation came into force again, so that their controllers look at them anew.
+RESUMED_ANNOTATION = f"{GROUP}/resumed-at"
+
 # Must differ from kopf's own finalizer: kopf strips that one from objects it does not handle.
 FINALIZER = f"{GROUP}/enforcement"
 
@@ -34,6 +39,8 @@ LIMIT_RANGE_NAME = "bitgoeul"
 
 OPERATOR_NAMESPACE = "bitgoeul-system"
 LEASE_NAME = "bitgoeul"
+# On the Lease: by how much the time is shifted by which the operator plans; absent: it is not.
+CLOCK_OFFSET_ANNOTATION = f"{GROUP}/clock-offset"
 
 
 def pool_label(pool: str) -> str:

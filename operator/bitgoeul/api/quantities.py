@@ -1,5 +1,5 @@
 """
-Kubernetes quantities as exact numbers, and back to the text that the API server itself would print.
+Kubernetes quantities as exact numbers, and back to the text that the API server itself would print; durations likewise.
 
 Reading takes everything that the API server takes; writing gives a fixed point of the server's own canonical form, so
 that comparing what is wanted with what is stored finds no difference where there is none.
@@ -8,6 +8,7 @@ that comparing what is wanted with what is stored finds no difference where ther
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from decimal import ROUND_UP, Context, Decimal
 
 from bitgoeul.errors import QuantityError
@@ -26,6 +27,14 @@ _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _MAX_LENGTH = 64
 _MAX_EXPONENT = 99
 _EXACT = Context(prec=400)
+
+# What the rule of the API takes: no days, no fractions, no sign.
+_DURATION = re.compile(r"(?:[0-9]{1,5}[hms])+")
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+# Plan time may be shifted by more than any one duration of the API, also backwards.
+_OFFSET = re.compile(r"(?P<sign>[+-]?)(?P<parts>(?:[0-9]{1,10}[hms])+)")
+_MAX_OFFSET = timedelta(hours=1_752_000)  # 200 years: what the API takes for dates
 
 
 def parse_quantity(text: str) -> Decimal:
@@ -82,6 +91,73 @@ def format_bytes(value: int) -> str:
 def format_cpu(millis: int) -> str:
     """Write millicores in the API server's canonical form: ``1500m``, ``2``, and ``1k`` for a thousand cores."""
     return f"{millis}m" if millis % 1000 else _scaled(millis // 1000, _THOUSANDS, 1000)
+
+
+def parse_duration(text: str) -> timedelta:
+    """
+    Read a duration of whole hours, minutes and seconds, such as ``2160h``, ``90m`` or ``1h30m``; parts add up.
+
+    Raises:
+        QuantityError: The text is not such a duration, or absurdly long.
+    """
+    if len(text) > _MAX_LENGTH or not _DURATION.fullmatch(text):
+        raise QuantityError(
+            f"not a duration: {text[:_MAX_LENGTH]!r}; write whole hours, minutes or seconds of at most 5 digits, such "
+            "as 2160h, 90m or 1h30m; a day is 24h"
+        )
+    parts = re.findall("([0-9]+)([hms])", text)
+    return timedelta(seconds=sum(int(number) * _SECONDS[unit] for number, unit in parts))
+
+
+def format_duration(value: timedelta) -> str:
+    """
+    Write a duration as the shortest text that ``parse_duration`` reads: ``72h``, ``90m``, ``10h1s``, ``0s``.
+
+    Parts of a second are cut off.
+
+    Raises:
+        QuantityError: The duration is negative, for which the API has no text.
+    """
+    if value < timedelta(0):
+        raise QuantityError(f"not a duration: {value} is less than 0s")
+    seconds = value // timedelta(seconds=1)
+    if seconds == 0:
+        return "0s"
+    alone = [
+        f"{seconds // size}{unit}"
+        for unit, size in _SECONDS.items()
+        if seconds % size == 0 and seconds // size < 100_000
+    ]
+    parts = {"h": seconds // 3600, "m": seconds // 60 % 60, "s": seconds % 60}
+    together = "".join(f"{number}{unit}" for unit, number in parts.items() if number)
+    return min([*alone, together], key=len)
+
+
+def parse_offset(text: str) -> timedelta:
+    """
+    Read a duration with a sign, such as ``72h``, ``+90m`` or ``-8760h``: by how much plan time is shifted.
+
+    Raises:
+        QuantityError: The text is not such a duration, or more than 200 years.
+    """
+    match = _OFFSET.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    if match is None:
+        raise QuantityError(
+            f"not a shift of time: {text[:_MAX_LENGTH]!r}; write whole hours, minutes or seconds, with a minus for the "
+            "past, such as 72h or -8760h; a day is 24h"
+        )
+    parts = re.findall("([0-9]+)([hms])", match["parts"])
+    seconds = sum(int(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > _MAX_OFFSET.total_seconds():
+        hours = _MAX_OFFSET // timedelta(hours=1)
+        raise QuantityError(f"shift of time out of range: {text!r}; at most {hours}h (200 years) either way")
+    return timedelta(seconds=-seconds if match["sign"] == "-" else seconds)
+
+
+def format_offset(value: timedelta) -> str:
+    """Write a shift of time as ``parse_offset`` reads it, such as ``-8760h``; parts of a second are cut off."""
+    text = format_duration(abs(value))
+    return f"-{text}" if value < timedelta(0) and text != "0s" else text
 
 
 def _scaled(value: int, suffixes: dict[str, int], base: int) -> str:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bitgoeul.api.fields import Rule, RuleReason
+from bitgoeul.api.accelerator_pool import StopPolicy
+from bitgoeul.api.fields import ListType, Rule, RuleReason
 from bitgoeul.api.meta import CONDITIONS_DESCRIPTION, ApiModel, Conditions, ObjectMeta
 from bitgoeul.api.names import MAX_POOL_NAME
-from bitgoeul.api.values import Size, SizeOrZero, short_label
+from bitgoeul.api.values import (
+    ASCENDING,
+    Moment,
+    ReckonedMoment,
+    Size,
+    SizeOrZero,
+    StageName,
+    short_label,
+)
 
 StorageClassName = Annotated[
     str,
@@ -27,13 +36,37 @@ StorageClassName = Annotated[
 ]
 
 
+class StorageStage(ApiModel):
+    """One dated step of the pool's capacity plan."""
+
+    name: StageName = Field(
+        description="Name of the stage, such as pilot-2021: a DNS label of at most 63 characters, once in the list."
+    )
+    from_: Moment = Field(
+        alias="from",
+        description="When the stage begins, in RFC 3339 with seconds and offset, such as 2021-02-15T00:00:00+09:00. "
+        "It lasts until the next one begins, the last one for ever. Years 2000 to 2199, later than the stage before.",
+    )
+    capacity: SizeOrZero = Field(
+        description="Bytes that the storage system behind the class has in this stage, reserve included, as a "
+        "quantity with its suffix, such as 10700T. Whole bytes, at least 0 and at most 1E; 0: nothing may reach into "
+        "this stage."
+    )
+
+
 class StoragePoolSpec(ApiModel):
     """What the platform engineer declares about the pool."""
 
     rules = (
         Rule(
-            rule="!has(self.reserve) || !isQuantity(self.reserve) || !isQuantity(self.capacity) || "
-            "quantity(self.reserve).compareTo(quantity(self.capacity)) <= 0",
+            rule="has(self.capacity) || (has(self.stages) && size(self.stages) > 0)",
+            message="is required where there are no stages: say how many bytes the pool has, such as 10700T",
+            field_path=".capacity",
+            reason=RuleReason.REQUIRED,
+        ),
+        Rule(
+            rule="!has(self.reserve) || !has(self.capacity) || !isQuantity(self.reserve) || "
+            "!isQuantity(self.capacity) || quantity(self.reserve).compareTo(quantity(self.capacity)) <= 0",
             message="must not be more than the capacity",
             message_expression="'must not be more than the capacity: %s of %s'.format([self.reserve, self.capacity])",
             field_path=".reserve",
@@ -45,15 +78,27 @@ class StoragePoolSpec(ApiModel):
         "until it does, condition StorageClassFound is False. One pool for each class. Cannot change. At most 225 "
         "characters."
     )
-    capacity: Size = Field(
+    capacity: Size | None = Field(
+        default=None,
         description="Bytes that the storage system behind the class has, as a quantity with its suffix, such as "
-        "10700T or 500Ti. Kubernetes cannot measure it, so it is declared here. Whole bytes, more than 0 and at most "
-        "1E."
+        "10700T or 500Ti. Kubernetes cannot measure it, so it is declared here. With stages it is what the pool has "
+        "until the first one begins. Whole bytes, more than 0 and at most 1E. Absent, which needs stages: nothing "
+        "until the first one begins.",
     )
     reserve: SizeOrZero | None = Field(
         default=None,
-        description="Bytes kept back and never granted, as a quantity such as 100Ti. At most the capacity. Absent: "
-        "nothing is kept back.",
+        description="Bytes kept back and never granted, as a quantity such as 100Ti. At most the capacity, where "
+        "that is given. Absent: nothing is kept back.",
+    )
+    stages: Annotated[tuple[StorageStage, ...], ListType("map", "name"), Field(max_length=32), ASCENDING] = Field(
+        default=(),
+        description="Dated capacity plan: how many bytes the pool has from when on, in ascending order, no two at "
+        "the same moment. At most 32. Empty: no plan; the pool has spec.capacity, for ever.",
+    )
+    stop_policy: Literal[StopPolicy.NONE, StopPolicy.HOLD] = Field(
+        default=StopPolicy.NONE,
+        description="None (default): the pool is open. Hold: nothing new is granted out of it and no scheduled start "
+        "begins, while all that is held and promised stays.",
     )
 
 
@@ -67,10 +112,25 @@ class PoolBytes(ApiModel):
     Always: installed = effective + reserved; effective = granted + retained + available.
     """
 
-    installed: Bytes = Field(default=0, description="Bytes that the pool has: spec.capacity.")
-    reserved: Bytes = Field(default=0, description="Bytes kept back, as spec.reserve says.")
-    effective: Bytes = Field(default=0, description="Bytes that can be promised: installed less reserved.")
+    planned: Bytes | None = Field(
+        default=None,
+        description="Bytes that the current stage plans; before the first one begins, spec.capacity. Absent when "
+        "there are no stages.",
+    )
+    installed: Bytes = Field(
+        default=0, description="Bytes that the pool has now: what is planned, without stages spec.capacity."
+    )
+    reserved: Bytes = Field(
+        default=0, description="Bytes kept back, as spec.reserve says, as far as so much is installed."
+    )
+    effective: Bytes = Field(
+        default=0, description="Bytes that can be promised now: installed less reserved, at least 0."
+    )
     granted: Bytes = Field(default=0, description="Bytes promised to allocations now, whether volumes use them or not.")
+    scheduled: Bytes = Field(
+        default=0,
+        description="Bytes promised for a start ahead and not yet charged: they are not part of granted.",
+    )
     retained: Bytes = Field(
         default=0,
         description="Bytes that volumes of deleted allocations still hold, because their deletionPolicy was Retain.",
@@ -78,10 +138,28 @@ class PoolBytes(ApiModel):
     available: int = Field(
         default=0,
         description="Bytes that can still be granted: effective less granted less retained. Below 0 only after the "
-        "capacity was lowered; then nothing new is granted.",
+        "capacity was lowered, a smaller stage began or reserve was raised; then nothing new is granted.",
     )
     in_use: Bytes = Field(default=0, description="Granted bytes that tenants' volume claims ask for now.")
     waiting: Bytes = Field(default=0, description="Bytes that waiting allocations ask for beyond what they hold.")
+
+
+class StorageChange(ApiModel):
+    """One coming change of what the pool has available."""
+
+    at: ReckonedMoment = Field(description="When it happens, in UTC and RFC 3339, such as 2021-12-31T00:00:00Z.")
+    available: Annotated[str, Field(max_length=32)] = Field(
+        description="Bytes available from then on, as far as known today, as a quantity such as 9200T. Below 0: more "
+        "is promised than there will be."
+    )
+    change: Annotated[str, Field(max_length=32)] = Field(
+        description="Difference to the available bytes before it, as a quantity such as 50Ti or -50Ti: above 0, bytes "
+        "come free."
+    )
+    cause: Annotated[str, Field(max_length=200)] = Field(
+        description="What changes it, for people, such as the stage that begins or the allocation whose data goes. At "
+        "most 200 characters."
+    )
 
 
 class StorageSummary(ApiModel):
@@ -106,10 +184,22 @@ class StoragePoolStatus(ApiModel):
         description="The metadata.generation that this status is about. Lower than the object's: the operator has "
         "not seen the newest spec yet.",
     )
+    current_stage: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None,
+        description="Name of the stage that is in force now. Absent: no stage has begun, or there are none.",
+    )
+    next_stage: StorageStage | None = Field(
+        default=None, description="The stage that begins next, as in spec.stages. Absent: none is ahead."
+    )
     bytes: PoolBytes = Field(
         default=PoolBytes(),
         description="The pool's capacity in bytes. Always: installed = effective + reserved, and effective = granted "
         "+ retained + available.",
+    )
+    calendar: Annotated[tuple[StorageChange, ...], ListType("atomic"), Field(max_length=10)] = Field(
+        default=(),
+        description="The next changes of the available bytes that are known today, the earliest first: stages that "
+        "begin, allocations that start, data that is deleted. At most 10. Empty: none is known.",
     )
     summary: StorageSummary = Field(
         default=StorageSummary(), description="Short texts for the columns of kubectl get; programs read status.bytes."
@@ -126,7 +216,9 @@ class StoragePool(ApiModel):
     rules = (short_label("becomes part of a label key", MAX_POOL_NAME),)
 
     metadata: ObjectMeta
-    spec: StoragePoolSpec = Field(description="What the pool is: its storage class and how much that can hold.")
+    spec: StoragePoolSpec = Field(
+        description="What the pool is: its storage class, and how much that can hold from when on."
+    )
     status: StoragePoolStatus | None = Field(
         default=None,
         description="What the operator promised out of the pool and found in use. Written by the operator only; "

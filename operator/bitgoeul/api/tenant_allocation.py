@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -17,8 +16,13 @@ from bitgoeul.api.values import (
     Cpu,
     DeviceCount,
     DisplayText,
+    Duration,
+    DurationOrZero,
+    GraceDuration,
+    Moment,
     NamespaceName,
     PoolName,
+    ReckonedMoment,
     Size,
     SizeOrZero,
 )
@@ -61,8 +65,15 @@ class MemberRole(StrEnum):
     VIEW = "view"
 
 
+class WorkloadPolicy(StrEnum):
+    """What becomes of running pods when the grant ends."""
+
+    DRAIN = "Drain"
+    KEEP = "Keep"
+
+
 class DeletionPolicy(StrEnum):
-    """What becomes of namespaces and data when the allocation is deleted."""
+    """What becomes of namespaces and data at the end of the window and when the allocation is deleted."""
 
     RETAIN = "Retain"
     DELETE = "Delete"
@@ -217,14 +228,79 @@ class Member(ApiModel):
     )
 
 
+class Window(ApiModel):
+    """When the organisation has what it asks for."""
+
+    rules = allocation_rules.WINDOW
+
+    start: Moment | None = Field(
+        default=None,
+        description="Not before this moment, in RFC 3339 with seconds and offset, such as 2021-04-15T00:00:00+09:00; "
+        "inclusive. If all of it fits then, a start ahead is promised (phase Scheduled). Years 2000 to 2199. Absent: "
+        "as soon as it fits.",
+    )
+    end: Moment | None = Field(
+        default=None,
+        description="Until this moment, in RFC 3339 with seconds and offset, such as 2021-12-31T00:00:00+09:00; "
+        "exclusive, later than start, and fixed even if the start is late. It may be moved later, as far as others "
+        "leave room. An end that is over is accepted: the allocation is then Expired. Years 2000 to 2199. Absent, "
+        "without duration: open-ended.",
+    )
+    duration: Duration | None = Field(
+        default=None,
+        description="Instead of end: how long from the real start, such as 2160h or 90m (whole hours, minutes, "
+        "seconds; a day is 24h). Once promised or started, the end stands in status.window. More than 0s and at most "
+        "87600h. Absent, without end: open-ended.",
+    )
+
+
 class Expiry(ApiModel):
     """What happens at the end."""
 
+    notice: (
+        Annotated[
+            tuple[
+                Annotated[
+                    Duration,
+                    Field(description="How long before the end the notice is given, such as 168h; more than 0s."),
+                ],
+                ...,
+            ],
+            ListType("set"),
+            Field(max_length=4),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="How long before the end notices are given, each a duration such as 720h (whole hours, minutes, "
+        "seconds), as an Event and as condition Expiring. Each more than 0s, at most 87600h and shorter than the "
+        "window, at most 4. Absent: the operator's default, 168h and 24h, as far as they fit into the window. Empty "
+        "list: no notice.",
+    )
+    grace: GraceDuration = Field(
+        default="24h",
+        description="How long running pods may go on after the end, such as 72h (whole hours, minutes, seconds); new "
+        "ones are refused from the end on, and devices come free after it. The same time is given when a pool's "
+        "HoldAndDrain suspends the allocation, and after a shrink. 0s to 8760h; 0s: none. Default 24h.",
+    )
+    workload: WorkloadPolicy = Field(
+        default=WorkloadPolicy.DRAIN,
+        description="What becomes of pods that still run after the grace, or at once with suspend. Drain (default): "
+        "they are evicted. Keep: they are left running until they end by themselves, and what they hold stays "
+        "charged.",
+    )
+    retention: DurationOrZero = Field(
+        default="720h",
+        description="How long data is kept after end and grace before deletionPolicy Delete deletes it, such as 2160h "
+        "(whole hours, minutes, seconds). 0s to 87600h, default 720h. Without effect with deletionPolicy Retain.",
+    )
     deletion_policy: DeletionPolicy = Field(
         default=DeletionPolicy.RETAIN,
-        description="What becomes of namespaces and data when this object is deleted. Retain (default): devices are "
-        "taken back, access ends, and namespaces and data stay, labelled bitgoeul.dev/retained, charged to their "
-        "storage pool. Delete: namespaces and all data in them are deleted.",
+        description="What becomes of namespaces and data. Retain (default): they are kept. After the end of the "
+        "window they stay as they are; when this object is deleted, devices are taken back, access ends, and "
+        "namespaces and data stay, labelled bitgoeul.dev/retained, charged to their storage pool. Delete: namespaces "
+        "and all data in them are deleted, when this object is deleted, and after the end of the window at "
+        "status.window.dataDeleteAt, which is end + grace + retention.",
     )
 
 
@@ -238,6 +314,11 @@ class TenantAllocationSpec(ApiModel):
         default=100,
         description="Place in the queue: higher goes first, among equals the older request. 0 to 1000, default 100. "
         "It takes nothing away from anybody who already has a grant.",
+    )
+    window: Window = Field(
+        default=Window(),
+        description="When the organisation has what it asks for: from start (inclusive) to end (exclusive). Absent or "
+        "empty: as soon as it fits, open-ended.",
     )
     accelerators: Annotated[tuple[AcceleratorRequest, ...], ListType("map", "pool"), Field(max_length=16)] = Field(
         default=(),
@@ -265,7 +346,15 @@ class TenantAllocationSpec(ApiModel):
         "64. Empty: nobody beyond the platform engineers.",
     )
     expiry: Expiry = Field(
-        default=Expiry(), description="What happens when the allocation ends. Default: data is kept."
+        default=Expiry(),
+        description="What happens when the window ends: notices, then quota 0, after the grace eviction, after the "
+        "retention what deletionPolicy says. Absent: the defaults of its fields; data is kept.",
+    )
+    suspend: bool = Field(
+        default=False,
+        description="True: the quota is set to 0 and the capacity given back once it is free; running pods are "
+        "treated at once as expiry.workload says, data and view access stay, and the window runs on. Back to false "
+        "(default): it asks for its capacity again, at its old place in the queue.",
     )
     restore_from: Annotated[str, Field(max_length=36), *allocation_rules.RESTORE_FROM] = Field(
         default="",
@@ -308,12 +397,17 @@ class Queue(ApiModel):
         description="1 plus the number of earlier waiting requests that share a pool with this one. Absent while the "
         "request is refused.",
     )
-    since: Annotated[datetime, allocation_rules.MOMENT] = Field(
+    since: ReckonedMoment = Field(
         description="Since when the request stands in the queue, in UTC and RFC 3339: its age in the order of the "
         "queue. Asking for more while waiting starts it again."
     )
     asked: Holdings = Field(
         description="What was asked for when it joined the queue; asking for more starts since again."
+    )
+    earliest_start: ReckonedMoment | None = Field(
+        default=None,
+        description="Earliest start as forecast today, in UTC and RFC 3339: it holds if nobody extends and nobody of "
+        "higher priority comes. Absent: there is none, as somebody ahead has no end, or none is known yet.",
     )
     blocked_by: Annotated[tuple[Shortage, ...], ListType("atomic"), Field(max_length=32)] = Field(
         default=(), description="What is short now, one entry for each pool. Empty: nothing is, but somebody is ahead."
@@ -342,6 +436,30 @@ class ShareState(ApiModel):
     )
 
 
+class WindowState(ApiModel):
+    """The window in absolute times, as promised or started."""
+
+    start: ReckonedMoment | None = Field(
+        default=None,
+        description="When it started or is promised to start, in UTC and RFC 3339. Absent: neither yet.",
+    )
+    end: ReckonedMoment | None = Field(
+        default=None,
+        description="When it ends (exclusive), in UTC and RFC 3339. Absent: open-ended, or a duration whose start is "
+        "not known yet.",
+    )
+    drain_at: ReckonedMoment | None = Field(
+        default=None,
+        description="When the grace is over: end + grace. Pods that still run are then treated as expiry.workload "
+        "says. Absent without an end.",
+    )
+    data_delete_at: ReckonedMoment | None = Field(
+        default=None,
+        description="When namespaces and data are deleted: end + grace + retention. Absent without an end, and with "
+        "deletionPolicy Retain: then they are not.",
+    )
+
+
 class AllocationSummary(ApiModel):
     """Short texts for the columns of kubectl get."""
 
@@ -350,6 +468,14 @@ class AllocationSummary(ApiModel):
     )
     namespaces: Annotated[str, Field(max_length=16)] = Field(
         default="", description="Namespaces ready out of all, such as 2/2."
+    )
+    earliest: Annotated[str, Field(max_length=32)] = Field(
+        default="",
+        description="Earliest start of what waits or is scheduled, in short. Empty: nothing waits, or no start is "
+        "known.",
+    )
+    end: Annotated[str, Field(max_length=32)] = Field(
+        default="", description="End of the window, in short. Empty: open-ended, or not known yet."
     )
 
 
@@ -363,17 +489,44 @@ class TenantAllocationStatus(ApiModel):
     )
     phase: Annotated[str, Field(max_length=63)] | None = Field(
         default=None,
-        description="Summary for people: Pending (being decided, provisioned or taken down), Waiting (no capacity "
-        "yet), Active (enforced, with access) or Refused (cannot work as written). Programs read the conditions. "
-        "Absent: not yet seen.",
+        description="Summary for people: Pending (being decided, provisioned or taken down, or its pool is on hold), "
+        "Waiting (no capacity yet), Scheduled (promised for a start ahead), Active (enforced, with access), Expiring "
+        "(from the first notice until drained), Suspended (nothing runs, data stays), Expired (window over, data "
+        "kept), Reclaimed (window over, data deleted) or Refused (cannot work as written). Programs read the "
+        "conditions. Absent: not yet seen.",
+    )
+    window: WindowState | None = Field(
+        default=None,
+        description="The window in absolute times; once promised or started it stays as it is, through downtime and "
+        "slips. Absent: no time is settled yet.",
     )
     grant: Holdings | None = Field(
         default=None,
         description="What is promised now; it is charged to the pools. Absent: nothing is promised.",
     )
+    promised: Holdings | None = Field(
+        default=None,
+        description="What is promised for status.window.start, which lies ahead; it is charged from then on. Absent: "
+        "nothing.",
+    )
     in_use: Holdings | None = Field(
         default=None,
         description="What pods and volume claims in the namespaces hold now. Absent: nothing was provisioned yet.",
+    )
+    excess_drain_at: ReckonedMoment | None = Field(
+        default=None,
+        description="When pods beyond what is asked for are evicted, the youngest first: the grace after a shrink, or "
+        "after shares moved between namespaces. Absent: nothing is beyond it, or workload is Keep.",
+    )
+    excess: Holdings | None = Field(
+        default=None,
+        description="What is in use beyond what is asked for, after a shrink; with workload Drain it is evicted after "
+        "the grace. Absent: nothing.",
+    )
+    reclaimed: bool = Field(
+        default=False,
+        description="True: namespaces and data were deleted after the end of the window, as deletionPolicy Delete "
+        "said. False or absent: they were not.",
     )
     queue: Queue | None = Field(
         default=None, description="Where the request stands in the queue. Absent: nothing is waiting."
