@@ -16,9 +16,12 @@ from bitgoeul.api import AcceleratorPool, StoragePool
 from bitgoeul.api.names import ALLOCATION_LABEL, ALLOCATION_UID_ANNOTATION, FINALIZER, QUOTA_NAME, RETAINED_LABEL
 from bitgoeul.api.names import pool_label as label_of
 from bitgoeul.api.quantities import format_bytes
+from bitgoeul.desired.allocation_status import Place, Progress, build_allocation_status
 from bitgoeul.planning.allocations import Amounts, read_allocation
+from bitgoeul.planning.decisions import Decision, Plan
+from bitgoeul.planning.moments import moment as moment_of
 from bitgoeul.planning.observed import namespace_view, node_view, quota_view
-from bitgoeul.planning.plan import Decision, Plan, QueueEntry, make_plan
+from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import PoolKind
 from bitgoeul.planning.snapshot import Observed, Snapshot, build_snapshot
 
@@ -28,11 +31,29 @@ START = datetime.fromisoformat("2021-04-15T00:00:00+09:00")
 NOW = START + timedelta(days=1)
 PRODUCT_LABEL = "example.org/product"
 GPU = "nvidia.com/gpu"
+NO_GRACE = {"grace": "0s"}
+#: What one behind open-ended grants is told.
+NO_DATE = "no earliest start: no date is known at which enough comes free"
 
 
 def at(minute: int) -> str:
     """A moment as the API server writes it."""
     return (START + timedelta(minutes=minute)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def hour(hours: float) -> str:
+    """A moment in hours after ``START``, as the API server writes it; ``NOW`` is hour 24."""
+    return at(round(60 * hours))
+
+
+def time(hours: float) -> datetime:
+    """A moment in hours after ``START``."""
+    return START + timedelta(hours=hours)
+
+
+def in_hours(moment: int | None) -> float | None:
+    """A moment of planning in hours after ``START``."""
+    return None if moment is None else (moment - moment_of(START)) / 3_600_000
 
 
 def make_metadata(name: str, created: int = 0, deleting: bool = False, **fields: Any) -> Manifest:
@@ -94,6 +115,7 @@ def make_allocation(
     claims: Mapping[str, list[Manifest]] | None = None,
     grant: Mapping[str, Mapping[str, Any]] | None = None,
     queue: Mapping[str, Any] | None = None,
+    status: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Manifest:
     """
@@ -102,7 +124,7 @@ def make_allocation(
     Args:
         accelerators, storage: Pool name → devices or size asked for.
         claims: Storage pool → claims; see ``make_claim``.
-        grant, queue: Of the status, as written before.
+        grant, queue, status: As written before; see ``make_record``.
         spec: More fields of the spec, named as in the API.
     """
     given: Manifest = {"organization": {"name": f"{name} (example)", "class": "Startup"}}
@@ -112,12 +134,41 @@ def make_allocation(
         given["storage"] = [
             {"pool": pool, "size": size, "claims": (claims or {}).get(pool, [])} for pool, size in storage.items()
         ]
-    status = {key: value for key, value in (("grant", grant), ("queue", queue)) if value is not None}
+    written = {key: value for key, value in (("grant", grant), ("queue", queue)) if value is not None}
     return {
         "kind": "TenantAllocation",
         "metadata": make_metadata(name, created, deleting, finalizers=[FINALIZER]),
         "spec": given | spec,
-        "status": status,
+        "status": {**(status or {}), **written},
+    }
+
+
+def make_record(
+    start: float,
+    end: float | None = None,
+    *,
+    admitted: bool | None = True,
+    promised: Mapping[str, int] | None = None,
+    drain: float | None = None,
+    delete: float | None = None,
+    suspended: bool = False,
+    **shares: int,
+) -> Manifest:
+    """
+    What a status says of time, in hours.
+
+    Args:
+        admitted: Whether it was in force; None: not said.
+        promised: Devices promised for the start, by pool.
+        shares: Devices that its only namespace ``blue`` was to hold, by pool.
+    """
+    times = {"start": start, "end": end, "drainAt": drain, "dataDeleteAt": delete}
+    said = {} if admitted is None else {"Admitted": admitted, "Suspended": suspended}
+    return {
+        "window": {name: hour(when) for name, when in times.items() if when is not None},
+        "conditions": [{"type": kind, "status": str(value)} for kind, value in said.items()],
+        **({"promised": {"accelerators": dict(promised)}} if promised is not None else {}),
+        **({"shares": [{"name": "blue", "uid": "uid-blue", "accelerators": shares}]} if shares else {}),
     }
 
 
@@ -211,31 +262,24 @@ def decide(objects: Iterable[Manifest], name: str = "blue", now: datetime = NOW)
     return plan_of(objects, now).decisions[name]
 
 
-def written_back(objects: Iterable[Manifest], plan: Plan) -> list[Manifest]:
-    """The same cluster after the plan's promises and queue were written into the statuses."""
+def written_back(objects: Iterable[Manifest], plan: Plan, now: datetime = NOW) -> list[Manifest]:
+    """The same cluster after what the plan gives was written into the statuses."""
     result = []
     for obj in objects:
         if obj["kind"] == "TenantAllocation":
             obj = copy.deepcopy(obj)
-            obj["status"] = status_of(plan.decisions[obj["metadata"]["name"]])
+            decision = plan.decisions[obj["metadata"]["name"]]
+            written = obj.get("status") or {}
+            allocation = read_allocation(obj)
+            progress = Progress()
+            if decision.admitted and decision.met:
+                places = {
+                    share.namespace: Place(f"uid-{share.namespace}", share.amounts) for share in allocation.shares
+                }
+                progress = Progress(namespaces=dict.fromkeys(places, True), places=places)
+            obj["status"] = build_allocation_status(allocation, decision, decision.grant, {}, progress, written, now)
         result.append(obj)
     return result
-
-
-def status_of(decision: Decision) -> Manifest:
-    """What a decision leaves in the status."""
-    status: Manifest = {}
-    if decision.admitted:
-        status["grant"] = holdings_of(decision.grant)
-    if decision.queue is not None:
-        status["queue"] = queue_of(decision.queue)
-    return status
-
-
-def queue_of(entry: QueueEntry) -> Manifest:
-    """A place in the queue as status has it, in whole milliseconds."""
-    since = entry.since.isoformat(timespec="milliseconds")
-    return {"position": entry.position, "since": since, "asked": holdings_of(entry.asked)}
 
 
 def holdings_of(amounts: Amounts) -> Manifest:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bitgoeul.api.conditions import Reason
-from bitgoeul.planning.plan import Decision
+from bitgoeul.planning.decisions import Decision
 from bitgoeul.planning.pools import accelerator
 from tests.unit.builders import (
     GPU,

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from bitgoeul.api.conditions import Reason
-from bitgoeul.planning.plan import PoolPlan
+from bitgoeul.planning.decisions import PoolPlan
 from bitgoeul.planning.pools import accelerator, storage
 from tests.unit.builders import (
     GPU,
+    NO_DATE,
     NOW,
     Manifest,
     decide,
@@ -130,43 +131,43 @@ def test_the_queue_is_ordered_by_priority_age_and_name(
     [
         pytest.param(
             [holder("big", a100=14), waiter("blue", a100=8)],
-            "needs 8 of a100, 2 available; 0 ahead; 2 devices could start now",
+            f"needs 8 of a100, 2 available; 0 ahead; {NO_DATE}; 2 devices could start now",
             {A100: 6},
             id="some are free",
         ),
         pytest.param(
             [holder("big", a100=15), waiter("blue", a100=8)],
-            "needs 8 of a100, 1 available; 0 ahead; 1 device could start now",
+            f"needs 8 of a100, 1 available; 0 ahead; {NO_DATE}; 1 device could start now",
             {A100: 7},
             id="one is free",
         ),
         pytest.param(
             [holder("big", a100=16), waiter("blue", a100=8)],
-            "needs 8 of a100, 0 available; 0 ahead",
+            f"needs 8 of a100, 0 available; 0 ahead; {NO_DATE}",
             {A100: 8},
             id="none is free",
         ),
         pytest.param(
             [holder("big", a100=14), waiter("red", created=-1, a100=4), waiter("blue", a100=8)],
-            "needs 8 of a100, 2 available; 1 ahead",
+            f"needs 8 of a100, 2 available; 1 ahead; {NO_DATE}",
             {A100: 6},
             id="what is free is claimed by one ahead",
         ),
         pytest.param(
             [holder("big", a100=20), waiter("blue", a100=8)],
-            "needs 8 of a100, 0 available, 4 overcommitted; 0 ahead",
+            f"needs 8 of a100, 0 available, 4 overcommitted; 0 ahead; {NO_DATE}",
             {A100: 8},
             id="the pool owes already",
         ),
         pytest.param(
             [holder("big", a100=10, npu=4), waiter("blue", a100=8, npu=2)],
-            "needs 8 of a100, 6 available; 2 of npu, 0 available; 0 ahead",
+            f"needs 8 of a100, 6 available; 2 of npu, 0 available; 0 ahead; {NO_DATE}",
             {A100: 2, NPU: 2},
             id="two pools are short, so there is no single way out",
         ),
         pytest.param(
             [holder("big", npu=3), waiter("blue", a100=8, npu=2)],
-            "needs 2 of npu, 1 available; 0 ahead; 1 device could start now",
+            f"needs 2 of npu, 1 available; 0 ahead; {NO_DATE}; 1 device could start now",
             {NPU: 1},
             id="of two pools only the one that is short is spoken of",
         ),
@@ -175,13 +176,13 @@ def test_the_queue_is_ordered_by_priority_age_and_name(
                 make_allocation("big", storage={"lustre": "90Ti"}, grant={"storage": {"lustre": "90Ti"}}),
                 make_allocation(storage={"lustre": "20Ti"}),
             ],
-            "needs 20Ti of lustre, 10Ti available; 0 ahead; 10Ti could start now",
+            f"needs 20Ti of lustre, 10Ti available; 0 ahead; {NO_DATE}; 10Ti could start now",
             {LUSTRE: 10 * TI},
             id="storage",
         ),
         pytest.param(
             [make_accelerator_pool("h100", "example.org/h"), waiter("blue", h100=8)],
-            "needs 8 of h100, no node matches; 0 ahead",
+            f"needs 8 of h100, no node matches; 0 ahead; {NO_DATE}",
             {accelerator("h100"): 8},
             id="a pool without nodes",
         ),
@@ -191,13 +192,13 @@ def test_the_queue_is_ordered_by_priority_age_and_name(
                 make_node("h", "h100", 0, "example.org/h"),
                 waiter("blue", h100=8),
             ],
-            "needs 8 of h100, its nodes show no device yet; 0 ahead",
+            f"needs 8 of h100, its nodes show no device yet; 0 ahead; {NO_DATE}",
             {accelerator("h100"): 8},
             id="a pool whose nodes have no devices yet",
         ),
         pytest.param(
             [make_accelerator_pool("h100", "example.org/h"), holder("big", h100=3), waiter("blue", h100=8)],
-            "needs 8 of h100, no node matches, 3 overcommitted; 0 ahead",
+            f"needs 8 of h100, no node matches, 3 overcommitted; 0 ahead; {NO_DATE}",
             {accelerator("h100"): 8},
             id="a pool that lost all its nodes",
         ),
@@ -217,12 +218,12 @@ def test_who_waits_for_capacity_is_told_the_numbers(objects: list[Manifest], mes
     [
         pytest.param(
             {"a100": 4},
-            "would fit now (4 of a100 with 6 available), but would delay somebody ahead; 1 ahead",
+            f"would fit now (4 of a100 with 6 available), but would delay somebody ahead; 1 ahead; {NO_DATE}",
             id="one pool",
         ),
         pytest.param(
             {"a100": 4, "npu": 1},
-            "would fit now (4 of a100 with 6 available), but would delay somebody ahead; 1 ahead",
+            f"would fit now (4 of a100 with 6 available), but would delay somebody ahead; 1 ahead; {NO_DATE}",
             id="of two pools the one where somebody is ahead is spoken of",
         ),
     ],
@@ -243,7 +244,7 @@ def test_what_those_ahead_leave_could_start_now() -> None:
     decision = decide([*CLUSTER, holder("big", a100=6, npu=1), ahead, waiter("blue", a100=8)])
     assert (decision.reason, decision.message) == (
         Reason.BLOCKED_BY_EARLIER,
-        "would fit now (8 of a100 with 10 available), but would delay somebody ahead; 1 ahead; "
+        f"would fit now (8 of a100 with 10 available), but would delay somebody ahead; 1 ahead; {NO_DATE}; "
         "6 devices could start now",
     )
 
@@ -262,7 +263,10 @@ def test_a_message_does_not_change_when_somebody_behind_starts() -> None:
     objects = [*CLUSTER, holder("big", npu=1), ahead, waiter("small", a100=12)]
     first = plan_of(objects)
     assert first.decisions["small"].met
-    assert first.decisions["ahead"].message == "needs 4 of npu, 3 available; 0 ahead; 3 devices could start now"
+    assert (
+        first.decisions["ahead"].message
+        == f"needs 4 of npu, 3 available; 0 ahead; {NO_DATE}; 3 devices could start now"
+    )
     assert plan_of(written_back(objects, first)).decisions == first.decisions
 
 
@@ -316,7 +320,7 @@ def test_who_waits_for_capacity_anyway_is_not_told_of_quotas() -> None:
     """A quota that is out of order for a second must not rewrite every waiter's status; but no way out is offered."""
     open_quota = [make_namespace("red"), make_quota("red", {"furiosa.ai/npu": 0, "lustre": "0"})]
     decision = decide([*CLUSTER, *open_quota, holder("big", a100=14), waiter("blue", a100=8)])
-    assert decision.message == "needs 8 of a100, 2 available; 0 ahead"
+    assert decision.message == f"needs 8 of a100, 2 available; 0 ahead; {NO_DATE}"
 
 
 def test_an_overcommitted_pool_grants_nothing_new_and_takes_nothing_back() -> None:
@@ -376,7 +380,7 @@ def test_bytes_are_added_exactly() -> None:
     )
     assert plan.decisions["one-less"].met
     assert plan.decisions["last"].met
-    assert plan.decisions["z"].message == "needs 1 of lustre, 0 available; 0 ahead"
+    assert plan.decisions["z"].message == f"needs 1 of lustre, 0 available; 0 ahead; {NO_DATE}"
     assert plan.pools[LUSTRE].granted == 10_700_000_000_000_000
 
 

@@ -100,8 +100,8 @@ def test_an_empty_selector_matches_no_node() -> None:
 )
 def test_the_reserve_is_never_granted(reserve: int, healthy: int, expected: tuple[int, int, int]) -> None:
     """Reserved, effective, and what could be attained were all devices healthy."""
-    capacity = pool_of(make_accelerator_pool(reserve=reserve), make_node(healthy=healthy)).capacity
-    assert (capacity.reserved, capacity.effective, capacity.attainable) == expected
+    pool = pool_of(make_accelerator_pool(reserve=reserve), make_node(healthy=healthy))
+    assert (pool.capacity.reserved, pool.capacity.effective, pool.attainable) == expected
 
 
 def test_a_node_of_two_pools_counts_for_the_older_one_and_both_say_so() -> None:

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from bitgoeul.api.conditions import REFUSALS, Reason
-from bitgoeul.planning.plan import Decision, Plan, make_plan, missing
+from bitgoeul.planning.decisions import Decision, Plan
+from bitgoeul.planning.line import missing
+from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import PoolKey, PoolKind
 from bitgoeul.planning.snapshot import Snapshot, build_snapshot
 from tests.unit.builders import (

@@ -13,7 +13,9 @@ from bitgoeul.api.conditions import REFUSALS, Condition, ConditionType, Phase, R
 from bitgoeul.api.quantities import format_bytes
 from bitgoeul.planning.allocations import Allocation, Amounts
 from bitgoeul.planning.checks import amount_text
-from bitgoeul.planning.plan import Decision, QueueEntry
+from bitgoeul.planning.decisions import Decision, QueueEntry, Window
+from bitgoeul.planning.life import Course, Halt
+from bitgoeul.planning.moments import FOREVER, date, day
 from bitgoeul.planning.pools import PoolKind
 
 MAX_SUMMARY = 1024  # as the schema says; 16 pools with the longest names go beyond
@@ -37,7 +39,10 @@ class Progress:
     namespaces: Mapping[str, bool] = field(default_factory=dict)  # name → ready
     places: Mapping[str, Place] = field(default_factory=dict)
     excess: Amounts = field(default_factory=dict)  # in use beyond what is asked for
+    excess_drain_at: datetime | None = None  # when pods beyond it are evicted; None: they are not
     draining: bool = False
+    patient: bool = False  # draining, but nothing is sent off yet
+    drained: bool = False  # after the end, or suspended: nothing runs any more, and what was held is given back
     provisioned: bool = True  # False: something that does not keep members out could not be made
     failed: bool = False  # the API server refuses something for good; retrying is slow
 
@@ -59,23 +64,24 @@ def build_allocation_status(
         written: The status as it stands, for transition times.
         now: Wall time.
     """
-    admitted = decision.admitted
-    ready = admitted and progress.ready and not allocation.deleting
+    placed = decision.course is not Course.NOTHING  # there are namespaces, in force or not
+    ready = decision.admitted and progress.ready and not allocation.deleting
     status: dict[str, Any] = {
         "observedGeneration": allocation.generation,
-        "phase": str(phase_of(allocation, decision, ready)),
+        "phase": str(phase_of(allocation, decision, progress, ready)),
         "summary": {
-            "accelerators": devices_text(grant if admitted else allocation.ask),
-            "namespaces": f"{sum(progress.namespaces.values())}/{len(progress.namespaces)}" if admitted else "",
+            "accelerators": devices_text(grant if decision.admitted else allocation.ask),
+            "namespaces": f"{sum(progress.namespaces.values())}/{len(progress.namespaces)}" if placed else "",
+            **when(allocation, decision),
         },
         "conditions": merge_conditions(
-            conditions(allocation, decision, grant, progress, ready),
+            conditions(allocation, decision, grant, progress, ready, types_of(written)),
             written.get("conditions") or (),
             allocation.generation,
             now,
         ),
     }
-    if admitted:
+    if placed:
         status["grant"] = holdings(grant)
         status["inUse"] = holdings(in_use)
         # While nothing was looked at, what is remembered stays.
@@ -83,9 +89,52 @@ def build_allocation_status(
         rows = [{"name": name, "ready": done} for name, done in progress.namespaces.items()]
         status["namespaces"] = rows if seen else written.get("namespaces") or []
         status["shares"] = share_rows(progress) if seen else written.get("shares") or []
+    elif allocation.placed and not decision.reclaimed:
+        status["shares"] = written.get("shares") or []
+    if progress.excess:
+        status["excess"] = holdings(progress.excess)
+    if progress.excess_drain_at is not None:
+        status["excessDrainAt"] = instant(progress.excess_drain_at)
+    if decision.admitted and not progress.ready:
+        # It was not looked at: a grace that has begun goes on.
+        status |= {key: written[key] for key in ("excess", "excessDrainAt") if key in written}
+    if decision.window is not None:
+        status["window"] = window_status(decision.window)
+    if decision.promised is not None:
+        status["promised"] = holdings(decision.promised)
+    if decision.reclaimed:
+        status["reclaimed"] = True
     if decision.queue is not None:
         status["queue"] = queue_status(decision.queue)
     return status
+
+
+def when(allocation: Allocation, decision: Decision) -> dict[str, str]:
+    """The columns EARLIEST and END, as far as there is anything to say."""
+    earliest = decision.queue.earliest if decision.queue else None
+    if earliest is None and decision.promised is not None and decision.window is not None:
+        earliest = decision.window.start
+    end = decision.window.end if decision.window else allocation.terms.end
+    return {
+        **({"earliest": day(earliest)} if earliest is not None else {}),
+        **({"end": day(end)} if end is not None and end < FOREVER else {}),
+    }
+
+
+def window_status(window: Window) -> dict[str, str]:
+    """A window as status fields; moments that do not come are left out."""
+    moments = {
+        "start": window.start,
+        "end": window.end if window.end < FOREVER else None,
+        "drainAt": window.drain_at if window.drain_at is not None and window.drain_at < FOREVER else None,
+        "dataDeleteAt": window.delete_at,
+    }
+    return {name: instant(date(at)) for name, at in moments.items() if at is not None}
+
+
+def types_of(status: Mapping[str, Any]) -> frozenset[str]:
+    """The types of the conditions that stand in a status."""
+    return frozenset(str(condition.get("type")) for condition in status.get("conditions") or ())
 
 
 def share_rows(progress: Progress) -> list[dict[str, Any]]:
@@ -94,36 +143,86 @@ def share_rows(progress: Progress) -> list[dict[str, Any]]:
     return [{"name": name, "uid": place.uid, **holdings(place.amounts)} for name, place in places.items()]
 
 
-def phase_of(allocation: Allocation, decision: Decision, ready: bool) -> Phase:
+def phase_of(allocation: Allocation, decision: Decision, progress: Progress, ready: bool) -> Phase:
     """The one word for people."""
     if allocation.deleting:
         return Phase.PENDING
     if decision.admitted:
-        return Phase.ACTIVE if ready else Phase.PENDING
-    return Phase.REFUSED if decision.reason in REFUSALS else Phase.WAITING
+        if not ready:
+            return Phase.PENDING
+        return Phase.ACTIVE if decision.notice is None else Phase.EXPIRING
+    if decision.reclaimed:
+        return Phase.RECLAIMED
+    if decision.passed:
+        return Phase.EXPIRED if decision.course is Course.NOTHING or progress.drained else Phase.EXPIRING
+    if decision.halt is Halt.SUSPEND or (decision.halt is Halt.POOL and decision.course is Course.CLOSED):
+        return Phase.SUSPENDED
+    if decision.reason in REFUSALS:
+        return Phase.REFUSED
+    if decision.reason is Reason.POOL_ON_HOLD:
+        return Phase.PENDING
+    if decision.promised is not None and decision.reason is Reason.WINDOW_NOT_OPEN:
+        return Phase.SCHEDULED
+    return Phase.WAITING
 
 
 def conditions(
-    allocation: Allocation, decision: Decision, grant: Amounts, progress: Progress, ready: bool
+    allocation: Allocation,
+    decision: Decision,
+    grant: Amounts,
+    progress: Progress,
+    ready: bool,
+    before: frozenset[str] = frozenset(),
 ) -> list[Condition]:
-    """All conditions; Ready is computed here and nowhere else."""
+    """
+    All conditions; Ready is computed here and nowhere else.
+
+    Args:
+        before: Types that stand in the status: what was once True is said to be over.
+    """
+    if not decision.admitted or allocation.deleting:
+        result = without_grant(allocation, decision, progress)
+    else:
+        result = with_grant(decision, grant, progress, ready)
+    if decision.course is not Course.NOTHING and decision.window is not None and decision.window.end < FOREVER:
+        result.append(expiring(decision, progress))
+    if decision.halt is Halt.SUSPEND or (decision.halt is Halt.POOL and decision.course is Course.CLOSED):
+        why = Reason.SUSPENDED if decision.halt is Halt.SUSPEND else Reason.POOL_ON_HOLD
+        result.append(Condition(ConditionType.SUSPENDED, True, why, decision.message))
+    elif ConditionType.SUSPENDED in before:
+        result.append(Condition(ConditionType.SUSPENDED, False, Reason.NOT_SUSPENDED))
+    return result
+
+
+def without_grant(allocation: Allocation, decision: Decision, progress: Progress) -> list[Condition]:
+    """For one that has nothing in force: it waits, is refused, over, suspended, or on its way out."""
     reason, message = decision.reason, decision.message
     if allocation.deleting:
         reason, message = Reason.DELETING, progress.message
-    refused = reason in REFUSALS
-    if not decision.admitted or allocation.deleting:
-        return [
-            Condition(ConditionType.ADMITTED, False, reason, message),
-            Condition(ConditionType.PROVISIONED, False, reason, message),
-            Condition(ConditionType.READY, False, reason, message),
-            Condition(ConditionType.RECONCILING, not refused, reason, message),
-            Condition(ConditionType.STALLED, refused, reason, message if refused else ""),
-        ]
-    stalled = refused or progress.failed
-    unsettled = not ready or not decision.met or progress.draining or not progress.provisioned
-    if decision.met:  # what keeps it from being settled is enforcement, not capacity
-        settled_reason = Reason.NOTHING_TO_DO if not unsettled else progress.reason
-        reason, message = settled_reason, progress.message if unsettled else ""
+    elif progress.message and decision.course in (Course.CLOSED, Course.ERASED):
+        message = f"{message}; {progress.message}"
+    phase = phase_of(allocation, decision, progress, ready=False)
+    stalled = reason in REFUSALS or progress.failed
+    expected = phase in (Phase.PENDING, Phase.WAITING)
+    expected = expected or (decision.queue is not None and phase is not Phase.SUSPENDED)
+    return [
+        Condition(ConditionType.ADMITTED, False, reason, message),
+        Condition(ConditionType.PROVISIONED, False, reason, message),
+        Condition(ConditionType.READY, False, reason, message),
+        Condition(ConditionType.RECONCILING, expected and not stalled, reason, message),
+        Condition(ConditionType.STALLED, stalled, reason, message if stalled else ""),
+    ]
+
+
+def with_grant(decision: Decision, grant: Amounts, progress: Progress, ready: bool) -> list[Condition]:
+    """For one whose grant is in force."""
+    reason, message = decision.reason, decision.message
+    stalled = reason in REFUSALS or progress.failed
+    asks = not decision.met or decision.queue is not None
+    unsettled = not ready or asks or progress.draining or not progress.provisioned
+    if not asks:  # what keeps it from being settled is enforcement, not capacity
+        reason = progress.reason if unsettled else Reason.NOTHING_TO_DO
+        message = progress.message if unsettled else ""
     within = not progress.excess
     excess = "; ".join(
         f"{amount_text(p, n)} of {p.name} in use beyond what is asked for" for p, n in progress.excess.items()
@@ -140,6 +239,20 @@ def conditions(
             ConditionType.WITHIN_GRANT, within, Reason.IN_USE_FITS if within else Reason.IN_USE_EXCEEDS_GRANT, excess
         ),
     ]
+
+
+def expiring(decision: Decision, progress: Progress) -> Condition:
+    """Whether the end is near, and what it brings."""
+    window = decision.window
+    assert window is not None  # noqa: S101 - the caller has looked
+    if decision.passed:
+        return Condition(ConditionType.EXPIRING, not progress.drained, Reason.WINDOW_ENDED, f"ended {day(window.end)}")
+    if decision.notice is None:
+        return Condition(ConditionType.EXPIRING, False, Reason.NOT_EXPIRING)
+    goes = f"; pods are evicted {day(window.drain_at)}" if window.drain_at is not None else ""
+    erased = f"; data is deleted {day(window.delete_at)}" if window.delete_at is not None else ""
+    text = f"notice of {day(decision.notice)}: ends {day(window.end)}, no new pods from then on{goes}{erased}"
+    return Condition(ConditionType.EXPIRING, True, Reason.NOTICE_GIVEN, text)
 
 
 def amounts_text(amounts: Amounts) -> str:
@@ -177,6 +290,7 @@ def queue_status(entry: QueueEntry) -> dict[str, Any]:
     return {
         **({"position": entry.position} if entry.position is not None else {}),
         "since": instant(entry.since),
+        **({"earliestStart": instant(date(entry.earliest))} if entry.earliest is not None else {}),
         "asked": holdings(entry.asked),
         "blockedBy": blocked,
     }
@@ -192,12 +306,23 @@ def news(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, str,
     """
     What is worth an Event: reason, message and whether it is a warning; None when phase and reason are as before.
 
-    Being provisioned is not news: it lasts milliseconds, and Active follows.
+    Being provisioned is not news: it lasts milliseconds, and Active follows. Each notice before the end is.
     """
+    notice = notice_of(after)
+    if notice and notice != notice_of(before):
+        return Reason.NOTICE_GIVEN, notice, True
     if after.get("phase") == Phase.PENDING or headline(before) == headline(after):
         return None
     reason, message = headline_condition(after)
     return reason, message, after.get("phase") == Phase.REFUSED
+
+
+def notice_of(status: Mapping[str, Any]) -> str:
+    """The text of the notice that stands in a status."""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == ConditionType.EXPIRING and condition.get("reason") == Reason.NOTICE_GIVEN:
+            return str(condition.get("message", ""))
+    return ""
 
 
 def headline(status: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,4 +1,8 @@
-"""The status of pools: the partition of their capacity, and conditions that say what is wrong with it."""
+"""
+The status of pools: the partition of their capacity, what changes it next, and conditions that say what is wrong.
+
+Nothing in it counts seconds: until something happens it is the same to the letter, and is not written again.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from bitgoeul.api.accelerator_pool import AcceleratorPoolSpec
+from bitgoeul.api.accelerator_pool import AcceleratorPoolSpec, StopPolicy
 from bitgoeul.api.conditions import Condition, ConditionType, Reason, merge_conditions
 from bitgoeul.api.quantities import format_bytes
+from bitgoeul.desired.allocation_status import instant
 from bitgoeul.planning.checks import amount_text
-from bitgoeul.planning.plan import PoolPlan
-from bitgoeul.planning.pools import Pool, PoolKind
+from bitgoeul.planning.decisions import PoolPlan
+from bitgoeul.planning.moments import LATEST, date, day
+from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 
-NAMED_NODES = 5  # in a message; the rest is a number
+# In a message; the rest is a number.
+NAMED_NODES = 5
+NAMED_ALLOCATIONS = 5
 
 
 def petaflops(spec: AcceleratorPoolSpec, devices: int) -> Decimal:
@@ -23,14 +31,28 @@ def petaflops(spec: AcceleratorPoolSpec, devices: int) -> Decimal:
 
 
 def build_accelerator_status(
-    spec: AcceleratorPoolSpec, generation: int, pool: Pool, plan: PoolPlan, written: Mapping[str, Any], now: datetime
+    spec: AcceleratorPoolSpec,
+    generation: int,
+    pool: Pool,
+    plan: PoolPlan,
+    present: int,
+    written: Mapping[str, Any],
+    now: datetime,
 ) -> dict[str, Any]:
-    """Build the whole status of an AcceleratorPool; ``now`` is wall time, for transition times."""
+    """
+    Build the whole status of an AcceleratorPool.
+
+    Args:
+        present: The moment by which was planned.
+        now: Wall time, for transition times.
+    """
     capacity = pool.capacity
     status: dict[str, Any] = {
         "observedGeneration": generation,
+        **stages(pool, "devices"),
         "nodes": {"ready": pool.ready_nodes, "notReady": pool.not_ready_nodes, "cordoned": pool.cordoned_nodes},
         "devices": {
+            **planned(pool),
             "installed": capacity.installed,
             "schedulable": capacity.schedulable,
             "unavailable": {
@@ -41,11 +63,18 @@ def build_accelerator_status(
             "reserved": capacity.reserved,
             "effective": capacity.effective,
             "granted": plan.granted,
+            "scheduled": plan.scheduled,
             "available": plan.available,
             "inUse": plan.in_use,
             "waiting": plan.waiting,
         },
-        "conditions": merge_conditions(conditions(pool, plan), written.get("conditions") or (), generation, now),
+        "calendar": calendar(pool.key, plan),
+        "conditions": merge_conditions(
+            [*conditions(pool, plan, present), capacity_matched(pool)],
+            written.get("conditions") or (),
+            generation,
+            now,
+        ),
     }
     if spec.petaflops_per_device:
         status["petaflops"] = {
@@ -57,9 +86,21 @@ def build_accelerator_status(
 
 
 def build_storage_status(
-    generation: int, pool: Pool, plan: PoolPlan, class_exists: bool, written: Mapping[str, Any], now: datetime
+    generation: int,
+    pool: Pool,
+    plan: PoolPlan,
+    present: int,
+    class_exists: bool,
+    written: Mapping[str, Any],
+    now: datetime,
 ) -> dict[str, Any]:
-    """Build the whole status of a StoragePool; ``now`` is wall time, for transition times."""
+    """
+    Build the whole status of a StoragePool.
+
+    Args:
+        present: The moment by which was planned.
+        now: Wall time, for transition times.
+    """
     capacity = pool.capacity
     found = Condition(
         ConditionType.CLASS_FOUND,
@@ -69,42 +110,74 @@ def build_storage_status(
     )
     return {
         "observedGeneration": generation,
+        **stages(pool, "capacity"),
         "bytes": {
+            **planned(pool),
             "installed": capacity.installed,
             "reserved": capacity.reserved,
             "effective": capacity.effective,
             "granted": plan.granted,
+            "scheduled": plan.scheduled,
             "retained": plan.retained,
             "available": plan.available,
             "inUse": plan.in_use,
             "waiting": plan.waiting,
         },
+        "calendar": calendar(pool.key, plan),
         "summary": {
             "capacity": format_bytes(capacity.installed),
             "granted": format_bytes(plan.granted),
             "available": amount_text(pool.key, plan.available),
         },
         "conditions": merge_conditions(
-            [*conditions(pool, plan), found], written.get("conditions") or (), generation, now
+            [*conditions(pool, plan, present), found], written.get("conditions") or (), generation, now
         ),
     }
 
 
-def conditions(pool: Pool, plan: PoolPlan) -> list[Condition]:
+def stages(pool: Pool, field: str) -> dict[str, Any]:
+    """The present and the next stage, as far as there are such; ``field`` is what a stage of this kind plans."""
+    result: dict[str, Any] = {"currentStage": pool.stage} if pool.stage else {}
+    if pool.stages:
+        stage = pool.stages[0]
+        result["nextStage"] = {
+            "name": stage.name,
+            "from": instant(date(stage.at)),
+            field: as_field(pool.key, stage.amount),
+        }
+    return result
+
+
+def planned(pool: Pool) -> dict[str, int]:
+    """What the present stage plans, of a pool that has stages."""
+    return {} if pool.capacity.planned is None else {"planned": pool.capacity.planned}
+
+
+def calendar(pool: PoolKey, plan: PoolPlan) -> list[dict[str, Any]]:
+    """The changes ahead, as far as the API has dates for them."""
+    return [
+        {
+            "at": instant(date(entry.at)),
+            "available": as_field(pool, entry.available),
+            "change": as_field(pool, entry.change),
+            "cause": entry.cause,
+        }
+        for entry in plan.calendar
+        if entry.at <= LATEST
+    ]
+
+
+def as_field(pool: PoolKey, amount: int) -> int | str:
+    """An amount as status has it: devices as a number, bytes as a quantity."""
+    return amount if pool.kind is PoolKind.ACCELERATORS else format_bytes(amount)
+
+
+def conditions(pool: Pool, plan: PoolPlan, present: int) -> list[Condition]:
     """The conditions that both kinds of pool have."""
-    lost = -plan.available
-    overcommitted = lost > 0
     exhausted = plan.available <= 0 and plan.waiters > 0
     result = [
         ready(pool, plan),
-        Condition(
-            ConditionType.OVERCOMMITTED,
-            overcommitted,
-            Reason.CAPACITY_LOST if overcommitted else Reason.WITHIN_CAPACITY,
-            f"{amount_text(pool.key, lost)} more granted than there is; nothing new is granted, nobody is stopped"
-            if overcommitted
-            else "",
-        ),
+        overcommitted(pool, plan, present),
         Condition(
             ConditionType.EXHAUSTED,
             exhausted,
@@ -115,6 +188,42 @@ def conditions(pool: Pool, plan: PoolPlan) -> list[Condition]:
     if pool.overlaps:
         result.append(Condition(ConditionType.NODES_OVERLAP, True, Reason.NODES_SHARED, overlap_text(pool)))
     return result
+
+
+def overcommitted(pool: Pool, plan: PoolPlan, present: int) -> Condition:
+    """Whether more is granted than there is, or more promised than there will be."""
+    lost = -plan.available
+    if lost > 0:
+        message = f"{amount_text(pool.key, lost)} more granted than there is; nothing new is granted, nobody is stopped"
+        return Condition(ConditionType.OVERCOMMITTED, True, Reason.CAPACITY_LOST, f"{message}{hurt_text(plan)}")
+    if plan.short_from is not None:
+        short = amount_text(pool.key, plan.short_by)
+        ahead = plan.short_from > present
+        when = f"from {day(plan.short_from)} on up to {short}" if ahead else f"up to {short}"
+        message = f"{when} more granted and promised than there {'will be' if ahead else 'is'}"
+        return Condition(ConditionType.OVERCOMMITTED, True, Reason.PROMISES_EXCEED_PLAN, f"{message}{hurt_text(plan)}")
+    return Condition(ConditionType.OVERCOMMITTED, False, Reason.WITHIN_CAPACITY)
+
+
+def hurt_text(plan: PoolPlan) -> str:
+    """Whose promised starts are in danger, the first few by name."""
+    if not plan.hurts:
+        return ""
+    named = ", ".join(plan.hurts[:NAMED_ALLOCATIONS])
+    more = f" and {len(plan.hurts) - NAMED_ALLOCATIONS} more" if len(plan.hurts) > NAMED_ALLOCATIONS else ""
+    return f"; promised starts that it may delay: {named}{more}"
+
+
+def capacity_matched(pool: Pool) -> Condition:
+    """Whether the nodes have what the present stage plans."""
+    capacity = pool.capacity
+    if capacity.planned is None:
+        return Condition(ConditionType.CAPACITY_MATCHED, True, Reason.NO_STAGES)
+    if capacity.installed == capacity.planned:
+        return Condition(ConditionType.CAPACITY_MATCHED, True, Reason.AS_PLANNED)
+    plans = f"stage {pool.stage} plans {capacity.planned}" if pool.stage else "no stage has begun, so 0 are planned"
+    message = f"{plans}, {capacity.installed} installed"
+    return Condition(ConditionType.CAPACITY_MATCHED, False, Reason.DIFFERS_FROM_PLAN, message)
 
 
 def ready(pool: Pool, plan: PoolPlan) -> Condition:
@@ -134,7 +243,19 @@ def ready(pool: Pool, plan: PoolPlan) -> Condition:
     if pool.unnamed_in:
         message = f"{pool.unnamed_in} quotas do not name {pool.limit} yet; nothing is granted before all do"
         return Condition(ConditionType.READY, False, Reason.PREPARING, message)
+    if pool.stop is not StopPolicy.NONE:
+        return Condition(ConditionType.READY, False, Reason.ON_HOLD, on_hold_text(pool.stop))
     return Condition(ConditionType.READY, True, Reason.AVAILABLE)
+
+
+def on_hold_text(stop: StopPolicy) -> str:
+    """What a stop policy does."""
+    if stop is StopPolicy.HOLD:
+        return "stopPolicy Hold: nothing new is granted and no scheduled start begins; what is held and promised stays"
+    return (
+        "stopPolicy HoldAndDrain: nothing new is granted and no scheduled start begins; holders are suspended, and "
+        "drained after their grace"
+    )
 
 
 def overlap_text(pool: Pool) -> str:

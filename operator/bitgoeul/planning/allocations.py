@@ -16,14 +16,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from bitgoeul.api import ObjectMeta
+from bitgoeul.api.conditions import ConditionType
 from bitgoeul.api.names import FINALIZER
 from bitgoeul.api.quantities import parse_bytes
 from bitgoeul.api.tenant_allocation import Holdings, Queue, ShareState, TenantAllocationSpec
 from bitgoeul.errors import QuantityError
+from bitgoeul.planning.moments import EPOCH
 from bitgoeul.planning.pools import PoolKey, accelerator, storage
+from bitgoeul.planning.terms import NO_TERMS, Recorded, Terms, read_moment, read_recorded, read_terms
 
 Amounts = Mapping[PoolKey, int]  # devices or bytes; a pool that is absent has 0
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,15 @@ class Allocation:
     claimed: tuple[Share, ...] = ()  # what the claims of each namespace take out of its share
     spec: TenantAllocationSpec | None = None  # None: could not be read, see ``problem``
     problem: str = ""
+    terms: Terms = NO_TERMS
+    # What status says was decided about time.
+    recorded: Recorded | None = None
+    promised: Amounts | None = None  # for a start ahead; None: no start is promised
+    admitted: bool | None = None  # whether it was in force; None: status does not say
+    suspended: bool = False
+    reclaimed: bool = False  # its data was deleted after the end
+    excess: Amounts = field(default_factory=dict)  # held beyond what is asked for
+    excess_drain_at: int | None = None  # when pods beyond it go; None: none are
 
     @property
     def restore_from(self) -> str:
@@ -74,6 +85,7 @@ class Wish:
     ask: Amounts = field(default_factory=dict)
     shares: tuple[Share, ...] = ()
     claimed: tuple[Share, ...] = ()
+    terms: Terms = NO_TERMS
     problem: str = ""
 
 
@@ -100,6 +112,7 @@ def read_allocation(obj: Mapping[str, Any]) -> Allocation:
     status = obj.get("status") or {}
     waiting = read_queue(status.get("queue"))
     places = read_places(status.get("shares"))
+    said = read_conditions(status.get("conditions"))
     return Allocation(
         name=meta.name,
         uid=meta.uid,
@@ -118,7 +131,21 @@ def read_allocation(obj: Mapping[str, Any]) -> Allocation:
         place_uids=places.uids,
         spec=wish.spec,
         problem=wish.problem,
+        terms=wish.terms,
+        recorded=read_recorded(status.get("window")),
+        promised=read_grant(status["promised"]) if isinstance(status.get("promised"), Mapping) else None,
+        admitted=said.get(ConditionType.ADMITTED),
+        suspended=said.get(ConditionType.SUSPENDED, False),
+        reclaimed=status.get("reclaimed") is True,
+        excess=read_grant(status.get("excess")),
+        excess_drain_at=read_moment(status.get("excessDrainAt")),
     )
+
+
+def read_conditions(raw: object) -> dict[str, bool]:
+    """Conditions of a status by type, as far as they can be read."""
+    rows = [row for row in raw if isinstance(row, Mapping)] if isinstance(raw, list) else []
+    return {str(row.get("type")): row.get("status") == "True" for row in rows}
 
 
 def read_metadata(metadata: Mapping[str, Any]) -> ObjectMeta:
@@ -134,7 +161,7 @@ def read_wish(raw: object, name: str) -> Wish:
     try:
         spec = TenantAllocationSpec.model_validate(raw)
         ask = asked(spec)
-        return Wish(spec, ask, split(spec, ask, name), claimed(spec, name))
+        return Wish(spec, ask, split(spec, ask, name), claimed(spec, name), read_terms(spec))
     except (ValidationError, QuantityError) as error:
         return Wish(problem=describe(error))
 

@@ -52,6 +52,8 @@ def readable(standing: Standing, _: Snapshot) -> Refusal | None:
 def shares_fit(standing: Standing, _: Snapshot) -> Refusal | None:
     """Shares add up to at most the grant, to the byte; the API server's own check is approximate above 9 PB."""
     allocation = standing.allocation
+    if len(allocation.shares) == 1 and allocation.shares[0].amounts is allocation.ask:
+        return None  # the usual case: one namespace has it all
     for pool, shared in total(share.amounts for share in allocation.shares).items():
         ask = allocation.ask.get(pool, 0)
         if shared > ask:
@@ -62,6 +64,8 @@ def shares_fit(standing: Standing, _: Snapshot) -> Refusal | None:
 
 def claims_fit(standing: Standing, _: Snapshot) -> Refusal | None:
     """Claims are at most the share of their namespace, to the byte: the quota there would refuse the rest for ever."""
+    if not standing.allocation.claimed:
+        return None
     shares = {share.namespace: share.amounts for share in standing.allocation.shares}
     for claims in standing.allocation.claimed:
         found = claims_exceed(claims, shares.get(claims.namespace))
@@ -131,7 +135,10 @@ def misconfigured(message: str) -> Refusal:
 
 def pools_exist(standing: Standing, snapshot: Snapshot) -> Refusal | None:
     """Every pool asked for exists; one that is being deleted, or cannot be read, grants no more than it has."""
-    for key, amount in standing.allocation.ask.items():
+    ask = standing.allocation.ask
+    if snapshot.flawed.isdisjoint(ask) and ask.keys() <= snapshot.pools.keys():
+        return None
+    for key, amount in ask.items():
         pool = snapshot.pools.get(key)
         kind = "AcceleratorPool" if key.kind is PoolKind.ACCELERATORS else "StoragePool"
         if pool is None:
@@ -181,7 +188,7 @@ def conflict(message: str) -> Refusal:
 
 def classes_differ(standing: Standing, snapshot: Snapshot) -> Refusal | None:
     """No storage pool asked for shares its class with an older one."""
-    for key in standing.allocation.ask:
+    for key in snapshot.flawed.intersection(standing.allocation.ask):
         pool = snapshot.pools[key]
         if pool.shadowed_by:
             return collision(
@@ -193,6 +200,9 @@ def classes_differ(standing: Standing, snapshot: Snapshot) -> Refusal | None:
 
 def resources_differ(standing: Standing, snapshot: Snapshot) -> Refusal | None:
     """In each namespace at most one pool per resource name: a quota cannot tell two apart."""
+    ask = standing.allocation.ask
+    if not standing.used_in and (len(ask) < 2 or len({snapshot.pools[key].limit for key in ask}) == len(ask)):
+        return None
     for share in standing.allocation.shares:
         there: dict[str, Pool] = {}
         for key, amount in share.amounts.items():
@@ -221,12 +231,15 @@ def collision(message: str) -> Refusal:
 
 
 def can_ever_fit(standing: Standing, snapshot: Snapshot) -> Refusal | None:
-    """No more is asked than the pool could give if all else were free; a bare pool makes wait, it does not refuse."""
+    """No more is asked than the pool, now or in any stage, could give; a bare pool makes wait, it does not refuse."""
     for key, amount in standing.allocation.ask.items():
         pool = snapshot.pools[key]
-        capacity, most = pool.capacity, pool.capacity.attainable
-        if amount > most and amount > standing.charged.get(key, 0) and not pool.bare:
-            reserve = f" ({amount_text(key, capacity.installed)} less the reserve)" if capacity.reserve else ""
+        most = pool.attainable
+        if amount <= most:
+            continue
+        given = max(standing.charged.get(key, 0), (standing.allocation.promised or {}).get(key, 0))
+        if amount > given and not pool.bare:
+            reserve = f" ({amount_text(key, pool.largest)} less the reserve)" if most < pool.largest else ""
             return Refusal(
                 Reason.EXCEEDS_POOL_CAPACITY,
                 f"needs {amount_text(key, amount)} of {key.name}, which can never give more than "

@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bitgoeul.api.names import ALLOCATION_LABEL, ALLOCATION_UID_ANNOTATION, POOL_LABEL_PREFIX, RETAINED_LABEL
+from bitgoeul.api.names import (
+    ALLOCATION_LABEL,
+    ALLOCATION_UID_ANNOTATION,
+    CLOSED_ANNOTATION,
+    POOL_LABEL_PREFIX,
+    RETAINED_LABEL,
+)
 from bitgoeul.api.quantities import parse_bytes, parse_quantity
 from bitgoeul.errors import QuantityError
 
@@ -41,6 +47,7 @@ class NamespaceView:
     retained: bool
     terminating: bool
     pools: frozenset[str]  # accelerator pools granted here
+    closed: bool = False  # its allocation is past its end or suspended
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,7 @@ def namespace_view(namespace: Mapping[str, Any]) -> NamespaceView:
         allocation_uid=(meta.get("annotations") or {}).get(ALLOCATION_UID_ANNOTATION, ""),
         retained=labels.get(RETAINED_LABEL) == "true",
         terminating=meta.get("deletionTimestamp") is not None,
+        closed=CLOSED_ANNOTATION in (meta.get("annotations") or {}),
         pools=frozenset(key.removeprefix(POOL_LABEL_PREFIX) for key in labels if key.startswith(POOL_LABEL_PREFIX)),
     )
 

@@ -2,20 +2,23 @@
 Capacity of pools: which nodes count for which pool, and what of their devices may be granted.
 
 The partition that status and metrics show holds by construction:
-installed = schedulable + not ready + cordoned + unhealthy, and schedulable = reserved + effective.
+installed = schedulable + not ready + cordoned + unhealthy, and effective + reserved = what of the schedulable the
+present stage of the capacity plan admits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from bitgoeul.api import AcceleratorPool, StoragePool
+from bitgoeul.api.accelerator_pool import StopPolicy
 from bitgoeul.api.quantities import parse_bytes
 from bitgoeul.api.storage_pool import StoragePoolSpec
 from bitgoeul.errors import QuantityError
+from bitgoeul.planning.moments import moment
 from bitgoeul.planning.observed import NodeView
 
 
@@ -52,23 +55,32 @@ class Capacity:
     cordoned: int = 0
     unhealthy: int = 0
     reserve: int = 0  # as the spec asks; what can be held back is ``reserved``
+    planned: int | None = None  # by the present stage; None: there is no plan
 
     @property
     def schedulable(self) -> int:
         return self.installed - self.not_ready - self.cordoned - self.unhealthy
 
     @property
+    def usable(self) -> int:
+        """What of the schedulable the plan admits."""
+        return self.schedulable if self.planned is None else min(self.planned, self.schedulable)
+
+    @property
     def reserved(self) -> int:
-        return min(self.reserve, self.schedulable)
+        return min(self.reserve, self.usable)
 
     @property
     def effective(self) -> int:
-        return self.schedulable - self.reserved
+        return self.usable - self.reserved
 
-    @property
-    def attainable(self) -> int:
-        """The most that could be granted if every installed device were healthy."""
-        return max(0, self.installed - self.reserve)
+
+class Stage(NamedTuple):
+    """One dated step of a capacity plan."""
+
+    at: int  # moment from which on it holds
+    amount: int  # devices or bytes, reserve included
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,24 @@ class Pool:
     unnamed_in: int = 0
     # What of the spec cannot be read, so that nothing is granted from this pool; empty: all can.
     problem: str = ""
+    stage: str = ""  # name of the present stage
+    stages: tuple[Stage, ...] = ()  # those ahead, ascending
+    stop: StopPolicy = StopPolicy.NONE
+    # The most that could ever be granted; a field, because every allocation asks for it in every round.
+    attainable: int = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attainable", max(0, self.largest - self.capacity.reserve))
+
+    @property
+    def largest(self) -> int:
+        """The most that there could be, now or in any stage ahead, if every installed device were healthy."""
+        return max(self.capacity.installed, self.capacity.planned or 0, *(stage.amount for stage in self.stages))
+
+    def steps(self, now: int) -> list[tuple[int, int]]:
+        """What can be granted from when on: what there really is until the next stage begins, then the plan."""
+        ahead = ((stage.at, max(0, stage.amount - self.capacity.reserve)) for stage in self.stages)
+        return [(now, self.capacity.effective), *ahead]
 
     @property
     def nodes(self) -> int:
@@ -97,8 +127,10 @@ class Pool:
 
     @property
     def bare(self) -> bool:
-        """No node shows a device: nothing is known of what the pool could give."""
-        return self.key.kind is PoolKind.ACCELERATORS and self.capacity.installed == 0
+        """No node shows a device and there is no plan: nothing is known of what the pool could give."""
+        capacity = self.capacity
+        planned = self.stages or capacity.planned is not None
+        return self.key.kind is PoolKind.ACCELERATORS and not capacity.installed and not planned
 
 
 def age_order(pool: AcceleratorPool | StoragePool) -> tuple[float, str]:
@@ -108,7 +140,7 @@ def age_order(pool: AcceleratorPool | StoragePool) -> tuple[float, str]:
 
 
 def measure_accelerators(
-    pools: Iterable[AcceleratorPool], nodes: Iterable[NodeView], unnamed_in: Mapping[str, int]
+    pools: Iterable[AcceleratorPool], nodes: Iterable[NodeView], unnamed_in: Mapping[str, int], now: int
 ) -> dict[PoolKey, Pool]:
     """
     Count the devices of each pool.
@@ -116,6 +148,7 @@ def measure_accelerators(
     Args:
         pools, nodes: As last seen, in any order.
         unnamed_in: Resource name → number of quotas that lack its key.
+        now: The moment that tells which stage of a plan is present.
 
     A node that matches two pools of one resource counts for the older pool only; both tell.
     """
@@ -135,14 +168,18 @@ def measure_accelerators(
             overlaps[owner].setdefault(name, []).append(node.name)
     return {
         accelerator(pool.metadata.name): measure(
-            pool, members[pool.metadata.name], overlaps[pool.metadata.name], unnamed_in
+            pool, members[pool.metadata.name], overlaps[pool.metadata.name], unnamed_in, now
         )
         for pool in ordered
     }
 
 
 def measure(
-    pool: AcceleratorPool, nodes: list[NodeView], overlaps: Mapping[str, list[str]], unnamed_in: Mapping[str, int]
+    pool: AcceleratorPool,
+    nodes: list[NodeView],
+    overlaps: Mapping[str, list[str]],
+    unnamed_in: Mapping[str, int],
+    now: int,
 ) -> Pool:
     """Partition the devices of a pool's own nodes; NotReady goes before Cordoned, Cordoned before Unhealthy."""
     resource = pool.spec.resource_name
@@ -160,27 +197,44 @@ def measure(
         else:
             states["ready"] += 1
             unhealthy += max(0, devices - node.allocatable.get(resource, 0))
+    plan = [Stage(moment(stage.from_), stage.devices, stage.name) for stage in pool.spec.stages]
+    present, ahead = divide_stages(plan, now)
+    planned = present.amount if present else 0 if plan else None
     return Pool(
         key=accelerator(pool.metadata.name),
         limit=resource,
-        capacity=Capacity(installed, not_ready, cordoned, unhealthy, pool.spec.reserve),
+        capacity=Capacity(installed, not_ready, cordoned, unhealthy, pool.spec.reserve, planned),
         ready_nodes=states["ready"],
         not_ready_nodes=states["not_ready"],
         cordoned_nodes=states["cordoned"],
         deleting=pool.metadata.deletion_timestamp is not None,
         overlaps={name: tuple(shared) for name, shared in overlaps.items()} or None,
         unnamed_in=unnamed_in.get(resource, 0),
+        stage=present.name if present else "",
+        stages=ahead,
+        stop=pool.spec.stop_policy,
     )
 
 
-def measure_storage(pools: Iterable[StoragePool], unnamed_in: Mapping[str, int]) -> dict[PoolKey, Pool]:
-    """Capacity of storage pools; of two with one class the older has it, since a quota cannot tell them apart."""
+def divide_stages(plan: Iterable[Stage], now: int) -> tuple[Stage | None, tuple[Stage, ...]]:
+    """The present stage, if one has begun, and those ahead; their order in the spec is not relied on."""
+    ordered = sorted(plan)
+    begun = [stage for stage in ordered if stage.at <= now]
+    return begun[-1] if begun else None, tuple(ordered[len(begun) :])
+
+
+def measure_storage(pools: Iterable[StoragePool], unnamed_in: Mapping[str, int], now: int) -> dict[PoolKey, Pool]:
+    """
+    Capacity of storage pools; of two with one class the older has it, since a quota cannot tell them apart.
+
+    Kubernetes cannot measure storage, so what a stage plans is what there is once it has begun.
+    """
     result: dict[PoolKey, Pool] = {}
     owners: dict[str, str] = {}
     for pool in sorted(pools, key=age_order):
         name, storage_class = pool.metadata.name, pool.spec.storage_class_name
         owner = owners.setdefault(storage_class, name)
-        capacity, problem = declared(pool.spec)
+        capacity, present, ahead, problem = declared(pool.spec, now)
         result[storage(name)] = Pool(
             key=storage(name),
             limit=storage_class,
@@ -189,17 +243,24 @@ def measure_storage(pools: Iterable[StoragePool], unnamed_in: Mapping[str, int])
             shadowed_by="" if owner == name else owner,
             unnamed_in=unnamed_in.get(storage_class, 0),
             problem=problem,
+            stage=present,
+            stages=ahead,
+            stop=pool.spec.stop_policy,
         )
     return result
 
 
-def declared(spec: StoragePoolSpec) -> tuple[Capacity, str]:
-    """The capacity that a storage pool declares, and what of it cannot be read; then it is 0."""
+def declared(spec: StoragePoolSpec, now: int) -> tuple[Capacity, str, tuple[Stage, ...], str]:
+    """Capacity, present stage and stages ahead that a storage pool declares; or what cannot be read, and nothing."""
     try:
-        installed, reserve = parse_bytes(spec.capacity), parse_bytes(spec.reserve or "0")
+        first, reserve = parse_bytes(spec.capacity or "0"), parse_bytes(spec.reserve or "0")
+        plan = [Stage(moment(stage.from_), max(0, parse_bytes(stage.capacity)), stage.name) for stage in spec.stages]
     except QuantityError as error:
-        return Capacity(), str(error)
-    return Capacity(max(0, installed), reserve=max(0, reserve)), ""
+        return Capacity(), "", (), str(error)
+    present, ahead = divide_stages(plan, now)
+    installed = present.amount if present else max(0, first)
+    capacity = Capacity(installed, reserve=max(0, reserve), planned=installed if plan else None)
+    return capacity, present.name if present else "", ahead, ""
 
 
 class Selection:

@@ -7,12 +7,14 @@ lost status, a quota raised by hand or a crash between two writes can make too m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from bitgoeul.api import AcceleratorPool, StoragePool
+from bitgoeul.api.accelerator_pool import StopPolicy
 from bitgoeul.planning.allocations import Allocation, Amounts, at_least, total
+from bitgoeul.planning.moments import moment
 from bitgoeul.planning.observed import NamespaceView, NodeView, QuotaView
 from bitgoeul.planning.pools import Pool, PoolKey, measure_accelerators, measure_storage
 
@@ -45,13 +47,15 @@ class Standing:
     left_in: Mapping[str, Amounts] = field(default_factory=dict)
     # Has a namespace, so it was admitted before; one that asks for cpu and memory only has nothing else to show for it.
     housed: bool = False
+    shut: bool = False  # all its namespaces are marked as closed
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Input of ``make_plan``."""
 
-    now: datetime
+    now: int  # moment by which is planned
+    wall: datetime
     pools: Mapping[PoolKey, Pool]
     standings: tuple[Standing, ...]
     namespaces: Mapping[str, NamespaceView]
@@ -63,6 +67,10 @@ class Snapshot:
     owned: Mapping[str, tuple[NamespaceView, ...]] = field(default_factory=dict)
     # UIDs of the allocations that exist, also of those being deleted.
     live: frozenset[str] = frozenset()
+    # Pools with stopPolicy HoldAndDrain.
+    draining: frozenset[PoolKey] = frozenset()
+    # Pools that grant nothing new: being deleted, not readable, or with the class of an older one.
+    flawed: frozenset[PoolKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +82,18 @@ class Place:
     used: Amounts
 
 
-def build_snapshot(observed: Observed, now: datetime) -> Snapshot:
-    """Put together what belongs together; pure, so that a what-if can change the input and ask again."""
+def build_snapshot(observed: Observed, now: datetime, wall: datetime | None = None) -> Snapshot:
+    """
+    Put together what belongs together; pure, so that a what-if can change the input and ask again.
+
+    Args:
+        now: The time by which is planned, which may be shifted.
+        wall: The real time, by which the age of requests goes, as that of objects does; None: the same.
+    """
     unnamed = count_unnamed(observed)
-    pools = measure_accelerators(observed.accelerator_pools, observed.nodes, unnamed)
-    pools.update(measure_storage(observed.storage_pools, unnamed))
+    present = moment(now)
+    pools = measure_accelerators(observed.accelerator_pools, observed.nodes, unnamed, present)
+    pools.update(measure_storage(observed.storage_pools, unnamed, present))
 
     may_have = claimants(observed.allocations, observed.namespaces)
     owned = by_owner(observed.namespaces)
@@ -89,13 +104,14 @@ def build_snapshot(observed: Observed, now: datetime) -> Snapshot:
     standings = []
     for allocation in observed.allocations:
         uid = allocation.uid
-        housed = any(not namespace.retained for namespace in owned.get(uid, ()))
-        standing, covered = stand(allocation, places.get(uid, []), legacies.get(uid, []), housed)
+        own = [namespace for namespace in owned.get(uid, ()) if not namespace.retained]
+        standing, covered = stand(allocation, places.get(uid, []), legacies.get(uid, []), own)
         standings.append(standing)
         for pool, amount in covered.items():
             retained[pool] -= amount
     return Snapshot(
-        now=now,
+        now=present,
+        wall=wall or now,
         pools=pools,
         standings=tuple(standings),
         namespaces=observed.namespaces,
@@ -103,6 +119,8 @@ def build_snapshot(observed: Observed, now: datetime) -> Snapshot:
         claimants=may_have,
         owned=owned,
         live=frozenset(allocation.uid for allocation in observed.allocations),
+        flawed=frozenset(key for key, pool in pools.items() if pool.deleting or pool.problem or pool.shadowed_by),
+        draining=frozenset(key for key, pool in pools.items() if pool.stop is StopPolicy.HOLD_AND_DRAIN),
     )
 
 
@@ -157,14 +175,15 @@ def find_heirs(
 
 
 def stand(
-    allocation: Allocation, places: Iterable[Place], legacy: Iterable[Place], housed: bool
+    allocation: Allocation, places: Iterable[Place], legacy: Iterable[Place], own: Collection[NamespaceView]
 ) -> tuple[Standing, Amounts]:
     """
     Work out the standing of an allocation.
 
     Args:
-        places: Its own namespaces.
+        places: What its namespaces hold.
         legacy: Retained namespaces that it takes over.
+        own: Its namespaces, without those that are retained.
     Returns:
         The standing, and what of the legacy is covered by its own promise already: the namespaces change hands after
         the promise is written, and in between their content must count once.
@@ -177,7 +196,8 @@ def stand(
     fitting = fit_into_shares(allocation, left_in)
     covered = {pool: min(n, charged.get(pool, 0) - held.get(pool, 0)) for pool, n in fitting.items()}
     inherits = {pool: n - covered[pool] for pool, n in fitting.items() if n > covered[pool]}
-    return Standing(allocation, charged, in_use, inherits, used_in, left_in, housed), covered
+    shut = bool(own) and all(namespace.closed for namespace in own)
+    return Standing(allocation, charged, in_use, inherits, used_in, left_in, bool(own), shut), covered
 
 
 def fit_into_shares(allocation: Allocation, legacy: Mapping[str, Amounts]) -> dict[PoolKey, int]:
