@@ -161,6 +161,8 @@ class Story:
         "shrink": {"blue": ("Active", 2), "green": ("Active", 6)},
         "delete": {"green": ("Active", 6)},
         "restore": {"blue": ("Active", 2), "green": ("Active", 6)},
+        "suspend": {"blue": ("Suspended", 0), "green": ("Active", 6)},
+        "resume": {"blue": ("Active", 2), "green": ("Active", 6)},
         "spread": {"blue": ("Active", 2), "green": ("Active", 6)},
         "leave": {},
     }
@@ -194,6 +196,14 @@ class Story:
         former = next(uid for uid, word in self.names.items() if word == "uid-of-blue")
         self.names[former] = "uid-of-the-former-blue"
         self.stage.create(blue(self.blue, 2, restoreFrom=former))
+
+    def suspend(self) -> None:
+        """What it holds is given back, data and view access stay."""
+        self._edit(suspend=True)
+
+    def resume(self) -> None:
+        """It asks anew, and nobody has taken its place."""
+        self._edit(suspend=False)
 
     def spread(self) -> None:
         """One of the two devices moves to a second namespace."""

@@ -41,6 +41,7 @@ Kubeconfig = dict[str, Any]
 RANDOM = {
     *("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "managedFields"),
     *("lastTransitionTime", "since", "observedGeneration", "volumeName", "generateName"),
+    *("start", "drainAt", "excessDrainAt"),  # of a window that begins when there is room
 }
 
 

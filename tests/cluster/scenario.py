@@ -35,6 +35,8 @@ from tests.cluster.api_objects import Manifest, make
 from tests.cluster.waiting import eventually
 
 POOL_LABEL = "example.org/pool"
+# What one that waits is told behind grants without an end.
+NO_DATE = "no earliest start: no date is known at which enough comes free"
 # In the order in which they are deleted: allocations first, or their namespaces would be made again.
 CLEANED = (TENANT_ALLOCATION, NAMESPACE, ACCELERATOR_POOL, STORAGE_POOL, NODE, STORAGE_CLASS)
 Amounts = Mapping[str, Any]  # pool → devices, or a size, or what else an entry for storage says
@@ -213,9 +215,9 @@ class World:
 
     # -- waiting
 
-    def await_younger(self, kind: Kind, name: str) -> None:
+    def await_younger(self, kind: Kind, name: str, namespace: str = "") -> None:
         """Wait until whatever is created next is younger than this object."""
-        await_later(self.get(kind, name)["metadata"]["creationTimestamp"])
+        await_later(self.get(kind, name, namespace)["metadata"]["creationTimestamp"])
 
     def await_status(self, allocation: str, holds: Callable[[Manifest], object], what: str) -> Manifest:
         """Wait until something holds of an allocation's status; gives that status."""

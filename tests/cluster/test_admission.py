@@ -8,7 +8,7 @@ from bitgoeul.api.names import QUOTA_NAME
 from bitgoeul.cluster.kinds import NAMESPACE, RESOURCE_QUOTA, TENANT_ALLOCATION
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.admin import History
-from tests.cluster.scenario import World, condition, namespaces, resource_of, said
+from tests.cluster.scenario import NO_DATE, World, condition, namespaces, resource_of, said
 from tests.cluster.waiting import eventually
 
 
@@ -39,7 +39,7 @@ def test_a_request_that_does_not_fit_waits_and_says_what_is_short(world: World) 
     world.active("blue", {pool: 4})
     green = world.allocate("green", {pool: 6})
     status = world.await_phase(green, "Waiting")
-    message = f"needs 6 of {pool}, 4 available; 0 ahead; 4 devices could start now"
+    message = f"needs 6 of {pool}, 4 available; 0 ahead; {NO_DATE}; 4 devices could start now"
     assert "grant" not in status
     assert datetime.fromisoformat(status["queue"].pop("since")) == world.created(green)
     assert status["queue"] == {
@@ -69,7 +69,7 @@ def test_a_request_behind_another_one_is_blocked_by_it(world: World) -> None:
     admitted = condition(status, "Admitted")
     assert (admitted["reason"], admitted["message"]) == (
         "BlockedByEarlier",
-        f"would fit now (3 of {pool} with 4 available), but would delay somebody ahead; 1 ahead",
+        f"would fit now (3 of {pool} with 4 available), but would delay somebody ahead; 1 ahead; {NO_DATE}",
     )
     assert (status["queue"]["position"], status["queue"]["blockedBy"]) == (2, [])
 
@@ -80,13 +80,13 @@ def test_a_later_request_may_have_what_nobody_ahead_needs(world: World) -> None:
     world.active("blue", {short: 1})
     green = world.allocate("green", {short: 1, wide: 4})
     assert condition(world.await_phase(green, "Waiting"), "Admitted")["message"] == (
-        f"needs 1 of {short}, 0 available; 0 ahead"
+        f"needs 1 of {short}, 0 available; 0 ahead; {NO_DATE}"
     )
     world.active("red", {wide: 3})
     white = world.allocate("white", {wide: 2})
     status = world.await_phase(white, "Waiting")
     assert condition(status, "Admitted")["message"] == (
-        f"would fit now (2 of {wide} with 5 available), but would delay somebody ahead; 1 ahead; "
+        f"would fit now (2 of {wide} with 5 available), but would delay somebody ahead; 1 ahead; {NO_DATE}; "
         "1 device could start now"
     )
     assert world.find(NAMESPACE, green) is None
@@ -161,7 +161,7 @@ def test_growth_waits_while_what_is_held_stays(world: World) -> None:
         "Stalled": ("False", "WaitingForCapacity"),
     }
     assert condition(status, "Reconciling")["message"] == (
-        f"needs 2 of {pool}, 1 available; 0 ahead; 1 device could start now"
+        f"needs 2 of {pool}, 1 available; 0 ahead; {NO_DATE}; 1 device could start now"
     )
     assert status["queue"]["blockedBy"] == [{"pool": pool, "devices": 1}]
     assert world.limit(blue, pool) == 4
@@ -323,7 +323,7 @@ def test_a_pool_without_nodes_makes_wait(world: World) -> None:
     pool = world.declare_pool()
     blue = world.allocate("blue", {pool: 4})
     status = world.await_phase(blue, "Waiting")
-    assert condition(status, "Admitted")["message"] == f"needs 4 of {pool}, no node matches; 0 ahead"
+    assert condition(status, "Admitted")["message"] == f"needs 4 of {pool}, no node matches; 0 ahead; {NO_DATE}"
     eventually(lambda: condition(world.pool_status(pool), "Ready")["reason"] == "NoNodesMatch", "the pool says so too")
     world.nodes(pool)
     world.await_phase(blue, "Active")
@@ -337,7 +337,7 @@ def test_storage_is_granted_to_the_byte(world: World) -> None:
     status = world.await_phase(green, "Waiting")
     assert status["queue"]["blockedBy"] == [{"pool": disk, "size": "1"}]
     assert condition(status, "Admitted")["message"] == (
-        f"needs {6 * 2**40 + 1} of {disk}, 6Ti available; 0 ahead; 6Ti could start now"
+        f"needs {6 * 2**40 + 1} of {disk}, 6Ti available; 0 ahead; {NO_DATE}; 6Ti could start now"
     )
     world.edit(green, storage=[{"pool": disk, "size": "6Ti"}])
     world.await_phase(green, "Active")

@@ -32,17 +32,24 @@ def _objects(kubectl: Kubectl) -> Iterator[None]:
     }
     statuses: dict[str, dict[str, Any]] = {
         "apool/api-a100": {
+            "currentStage": "pilot-2021",
             "devices": {"effective": 270, "granted": 212, "available": 58, "waiting": 0, "inUse": 171},
             "conditions": [ready],
         },
         "spool/api-lustre": {
+            "currentStage": "pilot-2021",
             "summary": {"capacity": "10.7P", "granted": "50Ti", "available": "10.6P"},
             "conditions": [ready],
         },
         "ta/api-blue": {
             "phase": "Waiting",
             "queue": {"position": 2, "since": "2021-04-15T00:00:00Z", "asked": {"accelerators": {"a100": 8}}},
-            "summary": {"accelerators": "a100×8", "namespaces": "0/1"},
+            "summary": {
+                "accelerators": "a100×8",
+                "namespaces": "0/1",
+                "earliest": "2021-06-01",
+                "end": "2021-12-31",
+            },
             "conditions": [ready],
         },
     }
@@ -102,6 +109,9 @@ def descriptions(schema: dict[str, Any], path: str = "") -> dict[str, str]:
         ("apool.spec.reserve", "Devices kept as spares and never granted"),
         ("spool.spec.capacity", "Kubernetes cannot measure it, so it is declared here"),
         ("ta.spec.accelerators.devices", "Whole devices, all or nothing, 1 to 1000000"),
+        ("apool.spec.stages.from", "FIELD: from <string> DESCRIPTION: When the stage begins, in RFC 3339 with seconds"),
+        ("spool.spec.stopPolicy", "ENUM: None Hold DESCRIPTION: None (default): the pool is open."),
+        ("ta.spec.window.duration", "Instead of end: how long from the real start, such as 2160h or 90m"),
         ("ta.spec.expiry.deletionPolicy", "ENUM: Retain Delete DESCRIPTION: What becomes of namespaces and data"),
         ("ta.status.queue.position", "1 plus the number of earlier waiting requests"),
     ],
@@ -115,18 +125,18 @@ def test_explain_is_the_manual(kubectl: Kubectl, field: str, text: str) -> None:
 def test_columns_of_pools(kubectl: Kubectl) -> None:
     """A glance tells what a pool can still give."""
     header, row = table(kubectl("get", "apool", "api-a100").stdout)
-    assert header == "NAME PRODUCT EFFECTIVE GRANTED AVAILABLE WAITING READY AGE"
-    assert row.startswith("api-a100 A100-SXM4-80GB 270 212 58 0 False ")
+    assert header == "NAME PRODUCT STAGE EFFECTIVE GRANTED AVAILABLE WAITING READY AGE"
+    assert row.startswith("api-a100 A100-SXM4-80GB pilot-2021 270 212 58 0 False ")
     header, row = table(kubectl("get", "spool", "api-lustre").stdout)
-    assert header == "NAME CLASS CAPACITY GRANTED AVAILABLE READY AGE"
-    assert row.startswith("api-lustre lustre 10.7P 50Ti 10.6P False ")
+    assert header == "NAME CLASS STAGE CAPACITY GRANTED AVAILABLE READY AGE"
+    assert row.startswith("api-lustre lustre pilot-2021 10.7P 50Ti 10.6P False ")
 
 
 def test_columns_of_allocations(kubectl: Kubectl) -> None:
-    """A glance tells who waits and where in the queue; -o wide tells why."""
+    """A glance tells who waits, where in the queue and until when; -o wide tells why."""
     header, row = table(kubectl("get", "ta", "api-blue").stdout)
-    assert header == "NAME ORGANIZATION ACCELERATORS PHASE POSITION AGE"
-    assert row.startswith("api-blue Blue Motors a100×8 Waiting 2 ")
+    assert header == "NAME ORGANIZATION ACCELERATORS PHASE POSITION EARLIEST END AGE"
+    assert row.startswith("api-blue Blue Motors a100×8 Waiting 2 2021-06-01 2021-12-31 ")
     header, row = table(kubectl("get", "ta", "api-blue", "-o", "wide").stdout)
     assert header.endswith(" AGE PRIORITY REASON NAMESPACES")
     assert row.endswith(" 100 WaitingForCapacity 0/1")
@@ -163,15 +173,25 @@ def test_status_is_stored_whole(kubectl: Kubectl) -> None:
         "observedGeneration": 1,
         "phase": "Active",
         "grant": {"accelerators": {"a100": 8}, "storage": {"lustre": "50Ti"}},
+        "window": {
+            "start": "2021-04-15T00:00:00Z",
+            "end": "2021-12-31T00:00:00Z",
+            "drainAt": "2022-01-03T00:00:00Z",
+            "dataDeleteAt": "2022-04-03T00:00:00Z",
+        },
+        "promised": {"accelerators": {"a100": 1}, "storage": {"lustre": "1Ti"}},
         "inUse": {"accelerators": {"a100": 5}, "storage": {"lustre": "12Ti"}},
+        "excess": {"accelerators": {"a100": 1}, "storage": {"lustre": "2Ti"}},
+        "reclaimed": False,
         "queue": {
             "position": 1,
             "since": "2021-04-15T00:00:00Z",
+            "earliestStart": "2021-06-01T00:00:00Z",
             "asked": {"accelerators": {"a100": 9}, "storage": {"lustre": "60Ti"}},
             "blockedBy": [{"pool": "a100", "devices": 1}, {"pool": "lustre", "size": "10Ti"}],
         },
         "namespaces": [{"name": "api-status", "ready": True}],
-        "summary": {"accelerators": "a100×8", "namespaces": "1/1"},
+        "summary": {"accelerators": "a100×8", "namespaces": "1/1", "earliest": "2021-06-01", "end": "2021-12-31"},
         "conditions": [
             {
                 "type": "Ready",
@@ -189,5 +209,45 @@ def test_status_is_stored_whole(kubectl: Kubectl) -> None:
     )
     stored = kubectl.get("ta", "api-status")["status"]
     kubectl("delete", "ta", "api-status")
+    assert stored == status
+    assert "unknown field" not in answer.stderr
+
+
+STAGE_2024 = {"name": "full-2024", "from": "2024-01-01T00:00:00+09:00"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        pytest.param(
+            "apool",
+            {
+                "currentStage": "pilot-2021",
+                "nextStage": STAGE_2024 | {"devices": 2800},
+                "devices": {"planned": 280, "scheduled": 16},
+                "calendar": [{"at": "2021-12-31T00:00:00Z", "available": -2, "change": -8, "cause": "a start"}] * 10,
+            },
+            id="accelerators",
+        ),
+        pytest.param(
+            "spool",
+            {
+                "currentStage": "pilot-2021",
+                "nextStage": STAGE_2024 | {"capacity": "107P"},
+                "bytes": {"planned": 10_700 * 10**12, "scheduled": 5},
+                "calendar": [{"at": "2021-12-31T00:00:00Z", "available": "-1T", "change": "-8Ti", "cause": "a"}] * 10,
+            },
+            id="storage",
+        ),
+    ],
+)
+def test_the_plan_of_a_pool_is_stored_whole(kubectl: Kubectl, kind: str, status: dict[str, Any]) -> None:
+    """What lies ahead of a pool comes back as it was written."""
+    pool = make_pool("api-plan") if kind == "apool" else make_storage_pool("api-plan")
+    kubectl.apply(pool)
+    patch = json.dumps({"status": status})
+    answer = kubectl("patch", kind, "api-plan", "--subresource=status", "--type=merge", "-p", patch)
+    stored = kubectl.get(kind, "api-plan")["status"]
+    kubectl("delete", kind, "api-plan")
     assert stored == status
     assert "unknown field" not in answer.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -22,6 +23,7 @@ PROMISED = {
     "bitgoeul_reconcile_duration_seconds_bucket",
     "bitgoeul_leading",
     "bitgoeul_snapshot_timestamp_seconds",
+    "bitgoeul_clock_offset_seconds",
     "process_resident_memory_bytes",
 }
 
@@ -137,6 +139,44 @@ def test_an_allocation_says_in_metrics_what_it_says_in_status(world: World, oper
         assert value(series, "bitgoeul_allocation_condition", allocation=second, **found) == 1
     since = value(series, "bitgoeul_allocation_queued_timestamp_seconds", allocation=second)
     assert since == world.created(second).timestamp()
+
+
+def test_dates_in_metrics_are_those_in_status(world: World, operator: OperatorProcess) -> None:
+    """Stages, windows, forecasts and promised starts, as moments."""
+    stages = [
+        {"name": "pilot", "from": "2021-02-15T00:00:00Z", "devices": 8},
+        {"name": "full", "from": "2124-01-01T00:00:00Z", "devices": 16},
+    ]
+    pool = world.pool(devices=8, stages=stages)
+    blue = world.active("blue", {pool: 8}, window={"end": "2123-01-01T00:00:00Z"}, expiry={"deletionPolicy": "Delete"})
+    green = world.allocate("c-green", {pool: 4})
+    forecast = world.await_status(green, lambda s: "earliestStart" in s["queue"], "is told when it can start")
+    red = world.allocate("d-red", {pool: 6}, window={"start": "2124-06-01T00:00:00Z", "duration": "24h"})
+    promised = world.await_phase(red, "Scheduled")
+    world.await_devices(pool, planned=8, scheduled=6, granted=8)
+    status, window = world.pool_status(pool), world.status(blue)["window"]
+    series = scrape(operator)
+
+    labels = {"pool": pool, "resource": resource_of(pool)}
+    for figure, number in figures_of(status["devices"]).items():
+        assert value(series, f"bitgoeul_pool_{figure}_devices", **labels) == number, figure
+    assert value(series, "bitgoeul_pool_stage_info", pool=pool, stage=status["currentStage"]) == 1
+    following = status["nextStage"]
+    found = value(series, "bitgoeul_pool_next_stage_timestamp_seconds", pool=pool, stage=following["name"])
+    assert found == seconds(following["from"])
+    for field, word in (("start", "start"), ("end", "expiry"), ("dataDeleteAt", "data_delete")):
+        found = value(series, f"bitgoeul_allocation_{word}_timestamp_seconds", allocation=blue)
+        assert found == seconds(window[field]), field
+    found = value(series, "bitgoeul_allocation_earliest_start_timestamp_seconds", allocation=green)
+    assert found == seconds(forecast["queue"]["earliestStart"])
+    assert value(series, "bitgoeul_allocation_start_timestamp_seconds", allocation=green) is None
+    found = value(series, "bitgoeul_allocation_start_timestamp_seconds", allocation=red)
+    assert found == seconds(promised["window"]["start"])
+
+
+def seconds(text: str) -> float:
+    """A moment in seconds since 1970."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 def test_what_is_gone_leaves_no_series(world: World, operator: OperatorProcess) -> None:

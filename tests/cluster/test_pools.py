@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -155,7 +156,7 @@ def test_lost_capacity_kills_nobody(world: World) -> None:
     world.await_devices(pool, effective=4, granted=8, available=-4)
     green = world.allocate("green", {pool: 1})
     waiting = condition(world.await_phase(green, "Waiting"), "Admitted")
-    assert waiting["message"] == f"needs 1 of {pool}, 0 available, 4 overcommitted; 0 ahead"
+    assert waiting["message"].startswith(f"needs 1 of {pool}, 0 available, 4 overcommitted; 0 ahead; no earliest start")
     world.await_devices(pool, waiting=1)
     status = world.pool_status(pool)
     assert said(status, "Ready", "Overcommitted", "Exhausted") == {
@@ -325,3 +326,113 @@ def test_a_smaller_storage_pool_is_overcommitted(world: World) -> None:
     assert lost["bytes"]["available"] == -2 * 2**40
     assert lost["summary"] == {"capacity": "6Ti", "granted": "8Ti", "available": "-2Ti"}
     assert world.status(blue)["phase"] == "Active"
+
+
+# -- stages and stops
+
+PILOT = {"name": "pilot-2021", "from": "2021-02-15T00:00:00+09:00", "devices": 8}
+FULL = {"name": "full-2124", "from": "2124-01-01T00:00:00+09:00", "devices": 24}
+
+
+def from_now(seconds: int) -> str:
+    """A moment as people write it, in whole seconds."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+
+
+def restage(world: World, pool: str, *stages: dict[str, Any]) -> None:
+    """Give a pool another plan."""
+    world.admin.merge(ACCELERATOR_POOL.path(pool), {"spec": {"stages": list(stages)}})
+
+
+def test_a_pool_shows_its_stages(world: World) -> None:
+    """What is planned now, what comes next, and what changes when; a stage caps what more nodes could give."""
+    pool = world.declare_pool(reserve=2, stages=[PILOT, FULL])
+    world.nodes(pool, "first", "second")
+    status = world.await_effective(pool, 6)
+    assert status["currentStage"] == "pilot-2021"
+    assert status["nextStage"] == {"name": "full-2124", "from": "2123-12-31T15:00:00Z", "devices": 24}
+    assert (status["devices"]["planned"], status["devices"]["installed"]) == (8, 16)
+    assert status["calendar"] == [
+        {"at": "2123-12-31T15:00:00Z", "available": 22, "change": 16, "cause": "stage full-2124 begins"}
+    ]
+    told = condition(status, "CapacityMatched")
+    assert (told["status"], told["reason"]) == ("False", "DiffersFromPlan")
+    assert told["message"] == "stage pilot-2021 plans 8, 16 installed"
+    eventually(
+        lambda: any(event[:2] == ("Warning", "DiffersFromPlan") for event in world.events(pool)),
+        "an Event says that it differs",
+    )
+
+
+def test_a_stage_opens_by_itself(world: World) -> None:
+    """Nobody touches anything when it begins: the pool takes it up, and who waited for it is granted."""
+    pool = world.declare_pool(stages=[PILOT, FULL])
+    world.nodes(pool, "first", "second", "third")
+    world.await_effective(pool, 8)
+    blue = world.allocate("blue", {pool: 12})
+    waiting = world.await_status(
+        blue,
+        lambda s: s["phase"] == "Waiting" and s["queue"]["earliestStart"] == "2123-12-31T15:00:00Z",
+        "is told that it starts with the next stage",
+    )
+    assert condition(waiting, "Admitted")["reason"] == "WaitingForCapacity"
+    begins = from_now(3)
+    restage(world, pool, PILOT, FULL | {"from": begins})
+
+    def opened() -> bool:
+        status = world.pool_status(pool)
+        assert status.get("currentStage") == "full-2124", status
+        assert said(status, "CapacityMatched") == {"CapacityMatched": ("True", "AsPlanned")}
+        assert (status["devices"]["planned"], status["devices"]["effective"]) == (24, 24)
+        return True
+
+    eventually(opened, "the stage is in force", 20)
+    assert datetime.now(UTC) >= datetime.fromisoformat(begins)
+    status = world.pool_status(pool)
+    assert "nextStage" not in status
+    assert status["calendar"] == []
+    world.await_phase(blue, "Active")
+
+
+def test_a_stage_that_slips_names_whom_it_hurts(world: World) -> None:
+    """The promise stays, and the pool says from when on more is promised than there will be."""
+    pool = world.declare_pool(stages=[PILOT, FULL | {"from": "2123-01-01T00:00:00Z"}])
+    world.nodes(pool)
+    world.await_effective(pool, 8)
+    blue = world.allocate("blue", {pool: 20}, window={"start": "2123-06-01T00:00:00Z"})
+    world.await_phase(blue, "Scheduled")
+    world.await_devices(pool, scheduled=20, granted=0, available=8)
+    restage(world, pool, PILOT, FULL)
+
+    def hurt() -> bool:
+        told = condition(world.pool_status(pool), "Overcommitted")
+        assert (told["status"], told["reason"]) == ("True", "PromisesExceedPlan")
+        assert told["message"] == (
+            "from 2123-06-01 on up to 12 more granted and promised than there will be; promised starts that it may "
+            f"delay: {blue}"
+        )
+        return True
+
+    eventually(hurt, "the pool says whom the slip hurts")
+    assert world.status(blue)["phase"] == "Scheduled"
+
+
+def test_a_pool_on_hold_grants_nothing_new(world: World) -> None:
+    """Who has something keeps it; who asks is told; and all goes on when the hold is lifted."""
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 2})
+    world.admin.merge(ACCELERATOR_POOL.path(pool), {"spec": {"stopPolicy": "Hold"}})
+
+    def held() -> bool:
+        return said(world.pool_status(pool), "Ready") == {"Ready": ("False", "OnHold")}
+
+    eventually(held, "the pool is on hold")
+    green = world.allocate("green", {pool: 2})
+    stopped = world.await_reason(green, "Admitted", "PoolOnHold")
+    assert world.status(green)["phase"] == "Pending"
+    assert "stopPolicy" in stopped["message"]
+    assert world.status(blue)["phase"] == "Active"
+    assert world.limit(blue, pool) == 2
+    world.admin.merge(ACCELERATOR_POOL.path(pool), {"spec": {"stopPolicy": "None"}})
+    world.await_phase(green, "Active")
+    eventually(lambda: is_true(world.pool_status(pool), "Ready"), "the pool is open again")

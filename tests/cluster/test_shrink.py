@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from bitgoeul.cluster.kinds import POD
 from tests.cluster.scenario import World, condition, said
 from tests.cluster.waiting import eventually
@@ -106,3 +108,41 @@ def test_storage_falls_to_what_claims_hold(world: World) -> None:
     world.edit(blue, storage=[{"pool": disk, "size": "6Ti"}])
     world.await_status(blue, lambda s: s["grant"]["storage"] == {disk: "6Ti"}, "gives 4Ti back")
     world.await_phase(green, "Active")
+
+
+def test_after_the_grace_the_youngest_pods_go(world: World) -> None:
+    """What is too much is told at once, with the moment at which it is taken; then just as much goes as needed."""
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 8}, expiry={"grace": "3s"})
+    world.pod(blue, "old", pool, 4)
+    world.await_younger(POD, "old", blue)
+    world.pod(blue, "new", pool, 2)
+    world.pod(blue, "plain")
+    green = world.allocate("green", {pool: 4})
+    world.await_phase(green, "Waiting")
+    world.ask(blue, {pool: 4})
+    status = world.await_status(blue, lambda s: s.get("excess"), "tells what is too much")
+    assert status["excess"]["accelerators"] == {pool: 2}
+    due = datetime.fromisoformat(status["excessDrainAt"])
+    assert timedelta(0) < due - datetime.now(UTC) <= timedelta(seconds=3)
+    settled = world.await_grant(blue, {pool: 4})
+    assert datetime.now(UTC) >= due
+    assert world.pods(blue) == {"old": False, "plain": False}
+    assert "excess" not in settled
+    assert "excessDrainAt" not in settled
+    world.await_phase(green, "Active")
+
+
+def test_with_workload_keep_nobody_is_evicted(world: World) -> None:
+    """What is too much goes when the tenant ends it; then the next in line has it."""
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 8}, expiry={"grace": "0s", "workload": "Keep"})
+    world.pod(blue, "old", pool, 4)
+    world.pod(blue, "new", pool, 4)
+    world.ask(blue, {pool: 4})
+    status = world.await_status(blue, lambda s: s.get("excess"), "tells what is too much")
+    assert "excessDrainAt" not in status
+    world.await_limit(blue, pool, 4)
+    assert world.pods(blue) == {"old": False, "new": False}
+    world.delete(POD, "old", blue)
+    world.await_grant(blue, {pool: 4})

@@ -18,7 +18,7 @@ from tests.cluster.api_objects import make_claim
 from tests.cluster.audit import mark, writes_since
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.operator_process import OperatorProcess
-from tests.cluster.scenario import World, await_later, condition, is_true, open_world
+from tests.cluster.scenario import NO_DATE, World, await_later, condition, is_true, open_world
 from tests.cluster.waiting import eventually
 
 ANN = "ann@example.org"
@@ -34,16 +34,17 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_columns_of_an_allocation_answer_the_first_questions(world: World, kubectl: Kubectl) -> None:
-    """Who, what, how it stands, and the place in the queue; more with -o wide."""
+    """Who, what, how it stands, the place in the queue, since and until when; more with -o wide."""
     pool = world.pool(devices=4)
-    blue = world.active("blue", {pool: 3})
+    window = {"end": "2199-01-01T00:00:00Z"}
+    blue = world.active("blue", {pool: 3}, window=window, expiry={"grace": "0s"})
     green = world.allocate("green", {pool: 2}, priority=7)
     world.await_phase(green, "Waiting")
     header, *cells = rows(kubectl("get", "ta", blue, green).stdout)
-    assert header == ["NAME", "ORGANIZATION", "ACCELERATORS", "PHASE", "POSITION", "AGE"]
+    assert header == ["NAME", "ORGANIZATION", "ACCELERATORS", "PHASE", "POSITION", "EARLIEST", "END", "AGE"]
     assert [row[:-1] for row in cells] == [
-        [blue, "Blue", f"{pool}×3", "Active"],
-        [green, "Green", f"{pool}×2", "Waiting", "1"],
+        [blue, "Blue", f"{pool}×3", "Active", "2199-01-01"],
+        [green, "Green", f"{pool}×2", "Waiting", "1", "2199-01-01"],
     ]
     header, wide = rows(kubectl("get", "ta", blue, "-o", "wide").stdout)
     assert header[-3:] == ["PRIORITY", "REASON", "NAMESPACES"]
@@ -61,11 +62,11 @@ def test_columns_of_pools_answer_what_is_left(world: World, kubectl: Kubectl) ->
     world.await_phase(green, "Waiting")
     world.await_devices(pool, granted=3, waiting=2)
     header, cells = rows(kubectl("get", "apool", pool).stdout)
-    assert header == ["NAME", "PRODUCT", "EFFECTIVE", "GRANTED", "AVAILABLE", "WAITING", "READY", "AGE"]
+    assert header == ["NAME", "PRODUCT", "STAGE", "EFFECTIVE", "GRANTED", "AVAILABLE", "WAITING", "READY", "AGE"]
     assert cells[:-1] == [pool, "A100", "4", "3", "1", "2", "True"]
     eventually(lambda: world.storage_status(disk)["summary"]["granted"] == "4Ti", "the storage pool has followed")
     header, cells = rows(kubectl("get", "spool", disk).stdout)
-    assert header == ["NAME", "CLASS", "CAPACITY", "GRANTED", "AVAILABLE", "READY", "AGE"]
+    assert header == ["NAME", "CLASS", "STAGE", "CAPACITY", "GRANTED", "AVAILABLE", "READY", "AGE"]
     assert cells[:-1] == [disk, disk, "10Ti", "4Ti", "6Ti", "True"]
     everything = kubectl("get", "bitgoeul", "-o", "name").stdout
     assert {f"acceleratorpool.bitgoeul.dev/{pool}", f"storagepool.bitgoeul.dev/{disk}"} < set(everything.split())
@@ -173,7 +174,7 @@ def test_events_tell_what_has_changed(world: World) -> None:
     eventually(lambda: len(world.events(blue)) >= 4, "four Events")
     told = world.events(blue)
     assert told[:2] == [
-        ("Normal", "WaitingForCapacity", f"needs 2 of {pool}, 0 available; 0 ahead"),
+        ("Normal", "WaitingForCapacity", f"needs 2 of {pool}, 0 available; 0 ahead; {NO_DATE}"),
         enforced,
     ]
     assert told[2][1:] == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry
 
@@ -22,10 +23,11 @@ def make_state(
     objects: Iterable[Manifest],
     conditions: Mapping[str, Conditions] | None = None,
     pool_conditions: Mapping[PoolKey, Conditions] | None = None,
+    now: datetime = NOW,
 ) -> State:
-    """What a round makes of a cluster with just these objects."""
+    """What a round makes of a cluster with just these objects; ``now`` is the time by which is planned."""
     observed = observe(objects)
-    snapshot = build_snapshot(observed, NOW)
+    snapshot = build_snapshot(observed, now, NOW)
     world = World(
         {pool.metadata.name: pool.spec for pool in observed.accelerator_pools},
         {pool.metadata.name: pool.spec for pool in observed.storage_pools},

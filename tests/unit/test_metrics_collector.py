@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bitgoeul.metrics.collector import SOURCES, State
 from bitgoeul.planning.allocations import total
@@ -20,6 +22,8 @@ from tests.unit.builders import (
     make_node,
     make_nodes,
     make_storage_pool,
+    plan_of,
+    written_back,
 )
 from tests.unit.metrics_states import Labels, Shown, make_state, of, shown
 from tests.unit.planning_clusters import clusters
@@ -28,8 +32,20 @@ TIB = 2**40
 
 A100 = of(pool="a100", resource=GPU)
 LUSTRE = of(pool="lustre", storage_class="lustre")
-DEVICES = ("installed", "schedulable", "reserved", "effective", "granted", "available", "in_use", "waiting")
-BYTES = ("installed", "reserved", "effective", "granted", "retained", "available", "in_use", "waiting")
+DEVICES = (
+    "installed",
+    "schedulable",
+    "reserved",
+    "effective",
+    "granted",
+    "scheduled",
+    "available",
+    "in_use",
+    "waiting",
+)
+BYTES = ("installed", "reserved", "effective", "granted", "scheduled", "retained", "available", "in_use", "waiting")
+PILOT = {"name": "pilot", "from": "2021-02-15T00:00:00Z", "devices": 12}
+FULL = {"name": "full", "from": "2024-01-01T00:00:00Z", "devices": 80}
 
 
 def pool_figures(series: Shown, prefix: str, words: tuple[str, ...], unit: str, pool: Labels) -> dict[str, float]:
@@ -58,6 +74,7 @@ def test_a_pool_shows_where_its_devices_are() -> None:
         "reserved": 2,
         "effective": 20,
         "granted": 16,
+        "scheduled": 0,
         "available": 4,
         "in_use": 5,
         "waiting": 8,
@@ -82,6 +99,34 @@ def test_a_pool_shows_what_it_is_made_of() -> None:
         of(pool="a100", resource=GPU, type="GPU", vendor="NVIDIA", product="A100-SXM4-80GB", region=""): 1,
         of(pool="h100", resource=GPU, type="GPU", vendor="", product="", region=""): 1,
     }
+
+
+def test_a_pool_shows_where_it_stands_in_its_plan() -> None:
+    """The stage in force, what it plans, and when the next one begins; nothing of that without a plan."""
+    stage = {"name": "late", "from": "2022-06-01T00:00:00Z", "capacity": "2Ti"}
+    objects = [
+        make_accelerator_pool(stages=[PILOT, FULL], reserve=2),
+        make_accelerator_pool("npu", "furiosa.ai/npu"),
+        make_storage_pool(stages=[stage], capacity="1Ti"),
+        *make_nodes(3),
+    ]
+    series = shown(make_state(objects))
+    assert series["bitgoeul_pool_stage_info"] == {of(pool="a100", stage="pilot"): 1}
+    assert series["bitgoeul_pool_next_stage_timestamp_seconds"] == {
+        of(pool="a100", stage="full"): seconds(FULL["from"])
+    }
+    assert series["bitgoeul_pool_planned_devices"] == {A100: 12}
+    assert series["bitgoeul_pool_effective_devices"][A100] == 10
+    assert "bitgoeul_storage_pool_stage_info" not in series
+    assert series["bitgoeul_storage_pool_next_stage_timestamp_seconds"] == {
+        of(pool="lustre", stage="late"): seconds(stage["from"])
+    }
+    assert series["bitgoeul_storage_pool_planned_bytes"] == {LUSTRE: TIB}
+
+
+def seconds(text: object) -> float:
+    """A moment in seconds since 1970."""
+    return datetime.fromisoformat(str(text)).timestamp()
 
 
 def test_petaflops_are_the_devices_times_their_worth() -> None:
@@ -112,6 +157,7 @@ def test_storage_shows_what_is_kept_of_the_deleted() -> None:
         "reserved": 10,
         "effective": 90,
         "granted": 50,
+        "scheduled": 0,
         "retained": 5,
         "available": 35,
         "in_use": 12,
@@ -130,7 +176,7 @@ def test_lost_capacity_shows_as_less_than_nothing_available() -> None:
 
 
 def test_waiters_are_counted_by_reason() -> None:
-    """Both reasons are always there, also with 0, and one that is refused does not wait."""
+    """Every reason is always there, also with 0, and one that is refused does not wait."""
     objects = [
         make_accelerator_pool(),
         make_storage_pool(),
@@ -139,9 +185,11 @@ def test_waiters_are_counted_by_reason() -> None:
         make_allocation("second", {"a100": 6}, created=1),
         make_allocation("third", {"a100": 1}, created=2),
         make_allocation("refused", {"a100": 9}, created=3),
+        make_allocation("later", {"a100": 3}, created=4, window={"start": "2021-06-01T00:00:00Z"}),
     ]
     series = shown(make_state(objects))
     assert series["bitgoeul_pool_waiting_allocations"] == {
+        of(pool="a100", reason="WindowNotOpen"): 1,
         of(pool="a100", reason="WaitingForCapacity"): 1,
         of(pool="a100", reason="BlockedByEarlier"): 1,
     }
@@ -201,6 +249,73 @@ def test_only_those_who_wait_have_a_place_in_the_queue() -> None:
     assert series["bitgoeul_allocation_queued_timestamp_seconds"] == {of(allocation="green"): joined}
 
 
+def test_who_waits_shows_the_forecast() -> None:
+    """Absent for one that has started, and where nobody can say."""
+    objects = [
+        make_accelerator_pool(),
+        make_node(),
+        make_allocation("blue", {"a100": 8}, window={"end": "2021-12-31T00:00:00Z"}, expiry={"grace": "24h"}),
+        make_allocation("green", {"a100": 8}, created=60),
+        make_allocation("red", {"a100": 8}, created=61),
+    ]
+    series = shown(make_state(objects))
+    assert series["bitgoeul_allocation_earliest_start_timestamp_seconds"] == {
+        of(allocation="green"): seconds("2022-01-01T00:00:00Z")
+    }
+
+
+def test_a_window_is_shown_as_moments() -> None:
+    """Of one that has started and of one that is promised; no end is shown of what has none."""
+    ending = {"grace": "24h", "retention": "48h", "deletionPolicy": "Delete"}
+    objects = [
+        make_accelerator_pool(),
+        *make_nodes(3),
+        make_allocation("blue", {"a100": 8}, window={"end": "2021-12-31T00:00:00Z"}, expiry=ending),
+        make_allocation("green", {"a100": 8}, created=1),
+        make_allocation("red", {"a100": 8}, created=2, window={"start": "2021-06-01T00:00:00Z", "duration": "24h"}),
+        make_allocation("waits", {"a100": 16}, created=3),
+    ]
+    series = shown(make_state(objects))
+    blue, green, red = (of(allocation=name) for name in ("blue", "green", "red"))
+    assert series["bitgoeul_allocation_start_timestamp_seconds"] == {
+        blue: NOW.timestamp(),
+        green: NOW.timestamp(),
+        red: seconds("2021-06-01T00:00:00Z"),
+    }
+    assert series["bitgoeul_allocation_expiry_timestamp_seconds"] == {
+        blue: seconds("2021-12-31T00:00:00Z"),
+        red: seconds("2021-06-02T00:00:00Z"),
+    }
+    assert series["bitgoeul_allocation_data_delete_timestamp_seconds"] == {blue: seconds("2022-01-03T00:00:00Z")}
+
+
+def test_what_is_in_use_beyond_what_is_asked_for_is_shown() -> None:
+    """After a shrink, as long as it lasts."""
+    objects = [
+        make_accelerator_pool(),
+        make_storage_pool(),
+        make_node(),
+        make_allocation("blue", {"a100": 2}, {"lustre": "1Ti"}, grant={"accelerators": {"a100": 8}}),
+        *make_held("blue", {GPU: 2, "lustre": TIB}, {GPU: 5, "lustre": TIB}),
+    ]
+    series = shown(make_state(objects))
+    assert series["bitgoeul_allocation_excess_devices"] == {of(allocation="blue", pool="a100", resource=GPU): 3}
+    assert "bitgoeul_allocation_excess_storage_bytes" not in series
+
+
+def test_what_cannot_be_read_is_not_taken_for_a_shrink() -> None:
+    """Nobody knows what it asks for."""
+    objects = [
+        make_accelerator_pool(),
+        make_node(),
+        make_allocation("blue", {"a100": 8}, grant={"accelerators": {"a100": 8}}, priority="unreadable"),
+        *make_held("blue", {GPU: 8}, {GPU: 5}),
+    ]
+    series = shown(make_state(objects))
+    assert series["bitgoeul_allocation_in_use_devices"] == {of(allocation="blue", pool="a100", resource=GPU): 5}
+    assert "bitgoeul_allocation_excess_devices" not in series
+
+
 def test_conditions_are_shown_as_written_and_only_of_what_there_is() -> None:
     """One series for each condition; an object that the snapshot does not know has none."""
     state = make_state(
@@ -227,7 +342,17 @@ def test_conditions_are_shown_as_written_and_only_of_what_there_is() -> None:
 
 def test_the_time_of_the_snapshot_is_shown() -> None:
     """Who reads the figures can tell how old they are."""
-    assert shown(make_state([]))["bitgoeul_snapshot_timestamp_seconds"] == {(): NOW.timestamp()}
+    series = shown(make_state([]))
+    assert series["bitgoeul_snapshot_timestamp_seconds"] == {(): NOW.timestamp()}
+    assert series["bitgoeul_clock_offset_seconds"] == {(): 0}
+
+
+@pytest.mark.parametrize("hours", [24, -24])
+def test_a_shifted_clock_is_told_apart_from_the_age_of_the_figures(hours: int) -> None:
+    """An alert on old figures must not go off because somebody plays with time."""
+    series = shown(make_state([], now=NOW + timedelta(hours=hours)))
+    assert series["bitgoeul_snapshot_timestamp_seconds"] == {(): NOW.timestamp()}
+    assert series["bitgoeul_clock_offset_seconds"] == {(): hours * 3600}
 
 
 def test_one_that_has_decided_nothing_shows_nothing() -> None:
@@ -251,41 +376,67 @@ def values_of(series: Shown) -> set[str]:
 
 
 def test_the_cost_in_series_stays_small() -> None:
-    """About 25 series for a pool and 14 for an allocation: a thousand allocations stay below 20,000."""
-    all_conditions = tuple((f"type-{number}", "True", "Granted") for number in range(6))
-    pool = [make_accelerator_pool(petaflopsPerDevice="0.0195")]
-    tenant = [make_allocation("blue", {"a100": 8}, {"lustre": "1Ti"}), make_storage_pool()]
+    """About 30 series for a pool and at most 20 for an allocation: a thousand allocations stay below 20,000."""
+    all_conditions = tuple((f"type-{number}", "True", "Granted") for number in range(8))
+    pool = [make_accelerator_pool(petaflopsPerDevice="0.0195", stages=[PILOT, FULL]), make_node()]
+    window = {"end": "2021-12-31T00:00:00Z"}
+    expiry = {"deletionPolicy": "Delete"}
+    tenant = [
+        make_allocation("blue", {"a100": 8}, {"lustre": "1Ti"}, window=window, expiry=expiry),
+        make_storage_pool(),
+    ]
     empty = count(make_state([]))
-    assert count(make_state(pool, {}, {accelerator("a100"): all_conditions[:4]})) - empty <= 30
+    assert count(make_state(pool, {}, {accelerator("a100"): all_conditions[:5]})) - empty <= 35
     with_tenant = make_state([*pool, *tenant], {"blue": all_conditions})
-    assert count(with_tenant) - count(make_state([*pool, tenant[1]])) <= 15
+    assert count(with_tenant) - count(make_state([*pool, tenant[1]])) <= 20
 
 
 def count(state: State) -> int:
     return sum(len(labelled) for labelled in shown(state).values())
 
 
+@st.composite
+def staged(draw: st.DrawFn) -> list[Manifest]:
+    """Clusters in which pools may have stages and allocations may ask for a start ahead, promised where it fits."""
+    objects = draw(clusters())
+    for obj in objects:
+        if obj["kind"] == "AcceleratorPool" and draw(st.booleans()):
+            obj["spec"]["stages"] = [stage | {"devices": draw(st.integers(0, 20))} for stage in (PILOT, FULL)]
+        elif obj["kind"] == "StoragePool" and draw(st.booleans()):
+            stage = {"name": "pilot", "from": PILOT["from"], "capacity": f"{draw(st.integers(0, 15))}Ti"}
+            obj["spec"]["stages"] = [stage]
+        elif obj["kind"] == "TenantAllocation" and draw(st.booleans()):
+            obj["spec"]["window"] = {"start": draw(st.sampled_from(["2021-06-01T00:00:00Z", "2024-06-01T00:00:00Z"]))}
+    return written_back(objects, plan_of(objects)) if draw(st.booleans()) else objects
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(clusters())
+@given(staged())
 def test_the_partitions_add_up_whatever_the_cluster_looks_like(objects: list[Manifest]) -> None:
     """In one scrape nothing is counted twice and nothing is missing."""
     state = make_state(objects)
     series = shown(state)
     allocated = total(decision.grant for decision in state.plan.decisions.values())
+    promised = total(decision.promised for decision in state.plan.decisions.values() if decision.promised)
     for key, pool in state.snapshot.pools.items():
         if key.kind is PoolKind.STORAGE:
             labels = of(pool=key.name, storage_class=pool.limit)
             f = pool_figures(series, "bitgoeul_storage_pool", BYTES, "bytes", labels)
             assert f["installed"] == f["reserved"] + f["effective"]
+            assert f["installed"] == series.get("bitgoeul_storage_pool_planned_bytes", {}).get(labels, f["installed"])
+            assert f["scheduled"] == promised.get(key, 0)
             assert f["effective"] == f["granted"] + f["retained"] + f["available"]
             assert f["granted"] == allocated.get(key, 0) == granted_to_all(series, "storage_bytes", key.name)
             continue
-        f = pool_figures(series, "bitgoeul_pool", DEVICES, "devices", of(pool=key.name, resource=pool.limit))
+        labels = of(pool=key.name, resource=pool.limit)
+        f = pool_figures(series, "bitgoeul_pool", DEVICES, "devices", labels)
+        planned = series.get("bitgoeul_pool_planned_devices", {}).get(labels, f["schedulable"])
         lost = sum(
             n for labels, n in series["bitgoeul_pool_unavailable_devices"].items() if ("pool", key.name) in labels
         )
         assert f["installed"] == f["schedulable"] + lost
-        assert f["schedulable"] == f["reserved"] + f["effective"]
+        assert min(planned, f["schedulable"]) == f["reserved"] + f["effective"]
+        assert f["scheduled"] == promised.get(key, 0)
         assert f["effective"] == f["granted"] + f["available"]
         # What the pool has granted beyond its allocations is still held where the allocation is gone.
         assert f["granted"] >= granted_to_all(series, "devices", key.name)
@@ -301,7 +452,7 @@ def granted_to_all(series: Shown, unit: str, pool: str) -> float:
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(clusters())
+@given(staged())
 def test_labels_are_those_that_are_declared(objects: list[Manifest]) -> None:
     """No series has a label, or a value of a closed label, that the reference does not name."""
     state = make_state(objects)

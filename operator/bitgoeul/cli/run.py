@@ -6,19 +6,31 @@ import asyncio
 import logging
 import signal
 import socket
+from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from bitgoeul.api.names import OPERATOR_NAMESPACE
+from bitgoeul.api.quantities import format_offset, parse_offset
 from bitgoeul.cli.connection import cluster_options
 from bitgoeul.cli.logs import set_up_logging
 from bitgoeul.cluster.client import connect
 from bitgoeul.cluster.lease import LostLeaseError
 from bitgoeul.controller.operator import Operator, Options
-from bitgoeul.errors import ClusterError, UserError
+from bitgoeul.errors import ClusterError, QuantityError, UserError
 
 log = logging.getLogger("bitgoeul")
+
+
+def read_offset(_: click.Context, __: click.Parameter, value: str) -> timedelta:
+    """The option's value, or a usage error that says what would be right."""
+    try:
+        return parse_offset(value)
+    except QuantityError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command(short_help="Run the operator.")
@@ -35,6 +47,14 @@ log = logging.getLogger("bitgoeul")
     "--namespace", default=OPERATOR_NAMESPACE, show_default=True, envvar="POD_NAMESPACE", help="Where the Lease lives."
 )
 @click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256), help="Tenants at a time.")
+@click.option(
+    "--clock-offset",
+    default="0s",
+    show_default=True,
+    callback=read_offset,
+    metavar="DURATION",
+    help="Shift the time by which is planned, such as 8760h or -24h: to play years in minutes.",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--verbose", "-v", is_flag=True, help="Say more.")
 @click.pass_context
@@ -46,6 +66,7 @@ def run(
     metrics_port: int,
     namespace: str,
     workers: int,
+    clock_offset: timedelta,
     log_format: str,
     verbose: bool,
 ) -> None:
@@ -59,13 +80,16 @@ def run(
         # Most likely a second instance beside the first, which is how one tries a standby.
         log.warning("port %d is taken; taking a free one (choose one with --metrics-port)", metrics_port)
         metrics_port = 0
-    options = Options(metrics_host, metrics_port, namespace, workers)
+    if clock_offset:
+        log.warning("planning by a clock that is shifted by %s", format_offset(clock_offset))
+    options = Options(metrics_host, metrics_port, namespace, workers, clock_offset)
     asyncio.run(operate(kubeconfig, context, options))
 
 
 async def operate(kubeconfig: str | None, context: str | None, options: Options) -> None:
     """Run until a signal comes."""
     stop = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(partial(complain, stop))
     async with connect(kubeconfig, context) as api:
         operator = Operator(api, options)
         listen(stop)
@@ -76,6 +100,14 @@ async def operate(kubeconfig: str | None, context: str | None, options: Options)
         except ClusterError as error:
             raise UserError(f"cannot go on: {error}") from error
     log.info("stopped")
+
+
+def complain(stop: asyncio.Event, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report what nobody has caught; not that a stream was cut off in the midst of something while all is ending."""
+    if stop.is_set() and "asyncgen" in context:
+        log.debug("%s: %s", context.get("message"), context.get("exception"))
+        return
+    loop.default_exception_handler(context)
 
 
 def taken(host: str, port: int) -> bool:

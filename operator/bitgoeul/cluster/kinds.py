@@ -69,6 +69,8 @@ STORAGE_CLASS = Kind("storage.k8s.io", "v1", "storageclasses", "StorageClass")
 
 # Written or read, never watched.
 POD = Kind("", "v1", "pods", "Pod", namespaced=True)
+DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment", namespaced=True)
+STATEFUL_SET = Kind("apps", "v1", "statefulsets", "StatefulSet", namespaced=True)
 EVENT = Kind("", "v1", "events", "Event", namespaced=True)
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
 

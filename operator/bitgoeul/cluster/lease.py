@@ -16,7 +16,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,15 +47,17 @@ class Lease:
 
     Args:
         namespace: Where the Lease lives; created when it is missing.
+        annotations: Asked at each renewal for what it says to those who look at it; None removes one.
     Raises:
         UserError: The namespace is none that could be created.
     """
 
-    def __init__(self, api: Api, namespace: str) -> None:
+    def __init__(self, api: Api, namespace: str, annotations: Callable[[], Mapping[str, str | None]] = dict) -> None:
         if len(namespace) > 63 or not NAMESPACE_NAME.fullmatch(namespace):
             raise UserError(f"namespace {namespace!r}: lower-case letters, digits and '-', at most 63 characters")
         self._api = api
         self._namespace = namespace
+        self._annotations = annotations
         self.identity = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(3)}"
         self._renewed_at: float | None = None  # None: not held
         self._seen: tuple[str, float] = ("", 0.0)  # version of another's Lease, and when it was first seen here
@@ -125,11 +127,22 @@ class Lease:
             self.holder = str((current.get("spec") or {}).get("holderIdentity") or "")
             if self.holder not in ("", self.identity) and not self._expired(version):
                 return False
-            body = {"metadata": {"resourceVersion": version}, "spec": self._spec(current.get("spec") or {})}
+            annotations = dict(self._annotations())
+            if self.holder != self.identity:
+                self._compare(current["metadata"].get("annotations") or {}, annotations)
+            metadata = {"resourceVersion": version, "annotations": annotations}
+            body = {"metadata": metadata, "spec": self._spec(current.get("spec") or {})}
             await self._api.request("PATCH", path, body, content_type=MERGE)
         self.holder = self.identity
         self._renewed_at = started
         return True
+
+    @staticmethod
+    def _compare(before: Mapping[str, str], now: Mapping[str, str | None]) -> None:
+        """Whoever led before may have said otherwise about something that matters, such as a shifted clock."""
+        for key, value in now.items():
+            if before.get(key) != value:
+                log.warning("%s was %s, and is %s from now on", key, before.get(key, "unset"), value or "unset")
 
     def _expired(self, version: str) -> bool:
         now = time.monotonic()
@@ -143,7 +156,11 @@ class Lease:
         body = {
             "apiVersion": LEASE.api_version,
             "kind": LEASE.kind,
-            "metadata": {"name": LEASE_NAME, "namespace": self._namespace},
+            "metadata": {
+                "name": LEASE_NAME,
+                "namespace": self._namespace,
+                "annotations": {key: value for key, value in self._annotations().items() if value is not None},
+            },
             "spec": self._spec({}),
         }
         try:

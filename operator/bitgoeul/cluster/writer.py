@@ -84,12 +84,20 @@ class Writer:
         path = kind.path(name, namespace)
         return self._learn(kind, await self._send("PATCH", path, body, content_type=MERGE, params=params))
 
-    async def delete(self, kind: Kind, obj: Mapping[str, Any]) -> None:
-        """Delete this very object; one that is gone, or a namesake in its place, is success."""
+    async def delete(self, kind: Kind, obj: Mapping[str, Any], grace_seconds: int | None = None) -> None:
+        """
+        Delete this very object; one that is gone, or a namesake in its place, is success.
+
+        Args:
+            grace_seconds: Of a pod, instead of its own.
+        """
         metadata = obj["metadata"]
         path = kind.path(metadata["name"], metadata.get("namespace", ""))
         try:
-            await self._send("DELETE", path, {"preconditions": {"uid": metadata["uid"]}})
+            body: dict[str, Any] = {"preconditions": {"uid": metadata["uid"]}}
+            if grace_seconds is not None:
+                body["gracePeriodSeconds"] = grace_seconds
+            await self._send("DELETE", path, body)
         except ApiError as error:
             if error.not_found or error.conflict:
                 return

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bitgoeul.api.conditions import Reason
 from bitgoeul.api.tenant_allocation import ClaimRequest, DeletionPolicy
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.kinds import NAMESPACE
+from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings, positive
 from bitgoeul.controller.namespaces import NamespaceKeeper
 from bitgoeul.controller.planner import Round
@@ -23,9 +25,10 @@ from bitgoeul.controller.together import together
 from bitgoeul.desired.allocation_status import Place, Progress
 from bitgoeul.desired.targets import Division, Holding, divide
 from bitgoeul.desired.world import NamespaceTarget
-from bitgoeul.planning.allocations import Allocation, Amounts, at_least
+from bitgoeul.planning.allocations import Allocation, Amounts, at_least, total
 from bitgoeul.planning.checks import amount_text
-from bitgoeul.planning.plan import Decision
+from bitgoeul.planning.decisions import Decision
+from bitgoeul.planning.moments import date, moment
 from bitgoeul.planning.pools import PoolKey, PoolKind
 
 LowerGrant = Callable[[Entry, Amounts], Awaitable[None]]
@@ -41,19 +44,29 @@ class Lay:
     leaving: list[str]  # no longer asked for
     staying: list[str]
     division: Division
+    over: bool  # somewhere more is held than the quota is to allow
 
 
 class Enforcement:
     """See the module's text; knows nothing of reports."""
 
     def __init__(
-        self, cache: Cache, keeper: NamespaceKeeper, takedown: Takedown, holdings: Holdings, lower_grant: LowerGrant
+        self,
+        cache: Cache,
+        keeper: NamespaceKeeper,
+        takedown: Takedown,
+        holdings: Holdings,
+        eviction: Eviction,
+        lower_grant: LowerGrant,
+        plan_clock: Callable[[], datetime],
     ) -> None:
         self._cache = cache
         self._keeper = keeper
         self._takedown = takedown
         self._holdings = holdings
+        self._eviction = eviction
         self._lower_grant = lower_grant
+        self._plan_clock = plan_clock
 
     async def run(self, entry: Entry, decision: Decision, current: Round) -> Progress:
         """
@@ -89,12 +102,22 @@ class Enforcement:
         if problem:
             return replace(behind, reason=Reason.POLICY_NOT_EFFECTIVE, message=problem)
         unmade = await self._open_doors(allocation, decision, lay, current)
-        excess = await self._give_back(entry, current) if decision.met else {}
+        excess = await self._give_back(entry, decision, current)
         ready = {name: True for name in targets if name in lay.staying}
         open_doors = replace(behind, ready=True, namespaces=ready, excess=excess)
         if not lay.division.complete or excess or not all(gone):
             message = draining_text(excess, lay, gone)
-            return replace(open_doors, reason=Reason.DRAINING, message=message, draining=True)
+            devices = any(pool.kind is PoolKind.ACCELERATORS for pool in excess)
+            drain_at = await self._shrink(allocation, excess, lay, current) if devices or lay.over else None
+            patient = all(gone) and (drain_at is None or drain_at > self._plan_clock())
+            return replace(
+                open_doors,
+                reason=Reason.DRAINING,
+                message=message,
+                draining=True,
+                excess_drain_at=drain_at,
+                patient=patient,
+            )
         if unmade:
             return replace(open_doors, reason=Reason.APPLY_FAILED, message=unmade, provisioned=False)
         count = len(lay.staying)
@@ -135,7 +158,13 @@ class Enforcement:
         )
         leaving = [name for name in owned if decision.met and name not in shares and name not in going]
         staying = [name for name in division.targets if name not in leaving and name not in going]
-        return Lay(owned, kept, going, leaving, staying, division)
+        over = any(
+            amount > division.targets[name].devices.get(pool.name, 0)
+            for name in staying
+            for pool, amount in holdings.get(name, Holding()).floor.items()
+            if pool.kind is PoolKind.ACCELERATORS
+        )
+        return Lay(owned, kept, going, leaving, staying, division, over)
 
     async def _inherit(self, allocation: Allocation) -> None:
         """Take over the namespaces that were kept for ``restoreFrom``: their annotation changes hands first."""
@@ -195,7 +224,31 @@ class Enforcement:
             self._takedown.forget(name)
             unmade += await self._keeper.give_claims(target, claims.get(name, ()), current.world)
             await self._keeper.give_access(target, allocation.spec.members if allocation.spec else ())
+            await self._keeper.wake_workloads(name)
         return "; ".join(unmade)
+
+    async def _shrink(self, allocation: Allocation, excess: Amounts, lay: Lay, current: Round) -> datetime | None:
+        """
+        Evict what runs beyond the quotas, the youngest first, once the grace is over.
+
+        Returns:
+            When that is; None: pods are left to end by themselves.
+        """
+        terms, now = allocation.terms, self._plan_clock()
+        if not terms.drain:
+            return None
+        more = any(amount > allocation.excess.get(pool, 0) for pool, amount in excess.items())
+        begun = allocation.excess_drain_at if not more else None  # a further shrink has a grace of its own
+        due = date(begun or moment(now) + terms.grace)
+        if now >= due:
+            for name in lay.staying:
+                pools = current.world.accelerators
+                limits = {spec.resource_name: 0 for spec in pools.values()}
+                for pool, devices in lay.division.targets[name].devices.items():
+                    if pool in pools:
+                        limits[pools[pool].resource_name] += devices
+                await self._eviction.beyond(name, limits, due)
+        return due
 
     async def _leave(self, target: NamespaceTarget, allocation: Allocation, current: Round) -> bool:
         """Take down a namespace that is no longer asked for; True when it holds nothing any more."""
@@ -204,15 +257,17 @@ class Enforcement:
             return False
         return await self._takedown.finish(target, current.world, delete=delete)
 
-    async def _give_back(self, entry: Entry, current: Round) -> Amounts:
+    async def _give_back(self, entry: Entry, decision: Decision, current: Round) -> Amounts:
         """
-        Lower status.grant to what is asked for, as far as it is proved that no more is held.
+        Lower status.grant to what was last asked for and given, as far as it is proved that no more is held.
 
         Returns:
             What pods and claims still hold beyond the ask.
         """
         allocation: Allocation = entry.view
-        ask = allocation.ask
+        ask = allocation.ask if decision.met else total(allocation.placed.values())
+        if not decision.met and not allocation.placed:
+            return {}
         if all(amount <= ask.get(pool, 0) for pool, amount in allocation.granted.items()):
             return {}
         owned = self._cache.owned_namespaces(allocation.uid)

@@ -15,21 +15,25 @@ from typing import Any
 from bitgoeul.api.names import (
     ALLOCATION_LABEL,
     ALLOCATION_UID_ANNOTATION,
+    CLOSED_ANNOTATION,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     QUOTA_NAME,
+    RESUMED_ANNOTATION,
     RETAINED_LABEL,
 )
-from bitgoeul.api.tenant_allocation import ClaimRequest, Member
+from bitgoeul.api.tenant_allocation import ClaimRequest, Member, MemberRole
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.client import Api, ApiError
 from bitgoeul.cluster.kinds import (
     BY_KIND,
+    DEPLOYMENT,
     MUTATING_BINDING,
     MUTATING_POLICY,
     NAMESPACE,
     RESOURCE_QUOTA,
     ROLE_BINDING,
+    STATEFUL_SET,
     VALIDATING_BINDING,
     VALIDATING_POLICY,
     VOLUME_CLAIM,
@@ -41,7 +45,7 @@ from bitgoeul.desired.drift import differs
 from bitgoeul.desired.limit_range import build_limit_range
 from bitgoeul.desired.namespace import amend_namespace, build_namespace
 from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard
-from bitgoeul.desired.role_bindings import build_role_bindings
+from bitgoeul.desired.role_bindings import build_role_bindings, tenant_role
 from bitgoeul.desired.volume_claims import build_volume_claims, never_shrunk
 from bitgoeul.desired.world import Manifest, NamespaceTarget, World
 from bitgoeul.planning.allocations import Amounts
@@ -152,6 +156,47 @@ class NamespaceKeeper:
                 "annotations": {ALLOCATION_UID_ANNOTATION: uid},
             }
             await self._writer.merge(NAMESPACE, name, {"metadata": metadata})
+
+    async def close(self, target: NamespaceTarget, world: World, members: Iterable[Member]) -> bool:
+        """
+        Let nothing new begin, and give members the roles that are left to them; True when the quota is enforced.
+
+        The mark on the namespace comes first: whoever opens it again finds by it that workloads were kept waiting.
+        """
+        members = tuple(members)
+        entry = self._cache.get(NAMESPACE, target.name)
+        if entry is not None and not entry.view.closed:
+            mark = {"metadata": {"uid": entry.uid, "annotations": {CLOSED_ANNOTATION: "true"}}}
+            await self._writer.merge(NAMESPACE, target.name, mark)
+        await self.revoke_access(target.name, members)
+        settled = await self.set_quota(target, world)
+        if settled:
+            await self.give_access(target, members)
+        return settled
+
+    async def wake_workloads(self, namespace: str) -> None:
+        """
+        Have workloads of a namespace that was closed try again at once: they back off for up to 17 minutes.
+
+        A change of the annotations of a Deployment or StatefulSet brings it, and its ReplicaSets, back into its
+        controller's queue; the pods' template stays as it is, so that nothing is rolled out.
+        """
+        entry = self._cache.get(NAMESPACE, namespace)
+        if entry is None or not entry.view.closed:
+            return
+        now = self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        for kind in (DEPLOYMENT, STATEFUL_SET):
+            workloads, _ = await self._api.list_all(kind.path("", namespace))
+            for workload in workloads:
+                name, uid = workload["metadata"]["name"], workload["metadata"]["uid"]
+                body = {"metadata": {"uid": uid, "annotations": {RESUMED_ANNOTATION: now}}}
+                try:
+                    await self._writer.merge(kind, name, body, namespace)
+                except ApiError as error:
+                    if not (error.not_found or error.status in (403, 422)):
+                        raise  # one that cannot be told waits out its pause
+        mark = {"metadata": {"uid": entry.uid, "annotations": {CLOSED_ANNOTATION: None}}}
+        await self._writer.merge(NAMESPACE, namespace, mark)
 
     async def name_missing(self, namespace: str, world: World) -> None:
         """Add the zeros of pools that a quota does not name yet, and leave the rest of it as it is."""
@@ -295,8 +340,9 @@ class NamespaceKeeper:
             await self.ensure(binding)
 
     def has_access(self, namespace: str) -> bool:
-        """Whether any member is bound in this namespace."""
-        return any(True for _ in self._cache.in_namespace(ROLE_BINDING, namespace))
+        """Whether any member may run something in this namespace; who may only look has no pods to be astray."""
+        bindings = self._cache.in_namespace(ROLE_BINDING, namespace)
+        return any(entry.obj["roleRef"]["name"] != tenant_role(MemberRole.VIEW) for entry in bindings)
 
     async def revoke_access(self, namespace: str, members: Iterable[Member]) -> None:
         """Take away what our bindings give to anybody who is no member, or no member in that role, any more."""

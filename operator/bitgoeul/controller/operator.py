@@ -8,22 +8,25 @@ next one starts from what the API server has.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bitgoeul import __version__
-from bitgoeul.api.names import OPERATOR_NAMESPACE
+from bitgoeul.api.names import CLOCK_OFFSET_ANNOTATION, OPERATOR_NAMESPACE
+from bitgoeul.api.quantities import format_offset
 from bitgoeul.cluster.cache import Cache, Entry, load
 from bitgoeul.cluster.client import Api, ApiError, NoAnswerError
 from bitgoeul.cluster.events import Recorder
 from bitgoeul.cluster.kinds import ACCELERATOR_POOL, NAMESPACE, STORAGE_POOL, TENANT_ALLOCATION
 from bitgoeul.cluster.lease import Lease
 from bitgoeul.cluster.writer import NotLeadingError, Writer
+from bitgoeul.controller.clock import ShiftedClock, wall_clock
 from bitgoeul.controller.handlers import watch
 from bitgoeul.controller.planner import Planner
 from bitgoeul.controller.pools import Pools
@@ -59,18 +62,14 @@ class Options:
         metrics_port: 0 takes a free one; None serves nothing.
         namespace: Where the Lease lives.
         workers: Allocations and pools that are worked on at the same time.
+        clock_offset: Shifts the time by which is planned; Lease, Events and transition times keep to the real one.
     """
 
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = 9400
     namespace: str = OPERATOR_NAMESPACE
     workers: int = 16
-
-
-def wall_clock() -> datetime:
-    """The real time, with zone, in whole milliseconds: what is written must read back equal."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    clock_offset: timedelta = timedelta(0)
 
 
 class Operator:
@@ -88,7 +87,8 @@ class Operator:
         api.observer = self.instruments.observe_request
         self.cache = Cache()
         self.queue: WorkQueue[Task] = WorkQueue()
-        self._lease = Lease(api, self._options.namespace)
+        self._plan_clock = ShiftedClock(clock, self._options.clock_offset)
+        self._lease = Lease(api, self._options.namespace, self._annotations)
         self._recorder = Recorder(api, self._lease.may_write)
         writer = Writer(api, self.cache, self._lease.may_write)
         self.planner = Planner(
@@ -96,13 +96,14 @@ class Operator:
             api,
             writer,
             clock,
+            self._plan_clock,
             on_allocation=lambda name: self.queue.add(Task(Subject.ALLOCATION, name)),
             on_pool=lambda key: self.queue.add(Task(Subject.POOL, key)),
             on_world=self._mark_everything,
             on_decided=self.instruments.observe_plan,
         )
         reporter = Reporter(self.cache, writer, self._recorder, clock)
-        self._tenants = Tenants(self.cache, api, writer, self.planner, reporter, clock)
+        self._tenants = Tenants(self.cache, api, writer, self.planner, reporter, clock, self._plan_clock)
         self._pools = Pools(self.cache, writer, self.planner, self._recorder, clock)
         self.cache.listener = Router(self.cache, self.planner, self.queue.add)
         self.instruments.registry.register(StateCollector(self._state))
@@ -110,6 +111,16 @@ class Operator:
         self._beat_at = time.monotonic()
         self._leading = asyncio.Event()
         self._listed = asyncio.Event()  # a watch has begun with a list since the last audit
+
+    def shift_clock(self, offset: timedelta) -> None:
+        """Plan by a clock that is shifted by this much from now on; the Lease tells with its next renewal."""
+        self._plan_clock.offset = offset
+        self.planner.wake()
+
+    def _annotations(self) -> dict[str, str | None]:
+        """What the Lease tells those who reckon with the same clock."""
+        offset = self._plan_clock.offset
+        return {CLOCK_OFFSET_ANNOTATION: format_offset(offset) if offset else None}
 
     async def run(self, stop: asyncio.Event, on_watching: Callable[[], None] = lambda: None) -> None:
         """
@@ -191,6 +202,9 @@ class Operator:
         """Begin to act: from a fresh list, since whoever led before may have written until just now."""
         while not await self._listed_all():  # noqa: ASYNC110 - nothing tells that the API server is back
             await asyncio.sleep(RETRY_SECONDS)
+        # What was just read stays for good; a collector that leaves it alone does not hold up everything for as long.
+        gc.collect()
+        gc.freeze()
         self.instruments.set_leading(True)
         self.queue.add(Task(Subject.ROLES))
         for kind, key in ((ACCELERATOR_POOL, accelerator), (STORAGE_POOL, storage)):

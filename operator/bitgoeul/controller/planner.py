@@ -1,6 +1,9 @@
 """
 The one loop that decides: looks at the cache, makes the plan, and writes promises down before anything acts on them.
 
+It wakes when something has changed, and at the next moment at which the clock changes something by itself. The plan is
+made in a thread of its own, so that nothing else waits for it.
+
 A round ends only when the outcome of each of its promises is known. So the next round never hands out what the last
 one may have promised already; what acts on promises (quotas, access) is elsewhere, and only ever reads them.
 """
@@ -8,11 +11,12 @@ one may have promised already; what acts on promises (quotas, access) is elsewhe
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bitgoeul.api import AcceleratorPool, StoragePool
@@ -31,13 +35,17 @@ from bitgoeul.cluster.kinds import (
 )
 from bitgoeul.cluster.writer import NotLeadingError, Writer
 from bitgoeul.controller.together import together
-from bitgoeul.desired.allocation_status import Progress, build_allocation_status, holdings
+from bitgoeul.desired.allocation_status import Progress, build_allocation_status, holdings, window_status
 from bitgoeul.desired.world import World
 from bitgoeul.errors import ClusterError
 from bitgoeul.planning.allocations import Allocation
-from bitgoeul.planning.plan import Decision, Plan, make_plan
+from bitgoeul.planning.decisions import Decision, Plan
+from bitgoeul.planning.life import Course
+from bitgoeul.planning.moments import moment
+from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import PoolKey
 from bitgoeul.planning.snapshot import Observed, PoolFinder, Snapshot, Standing, build_snapshot
+from bitgoeul.planning.succession import gives
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +72,15 @@ class Round:
     seconds: float  # how long deciding took
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What one round sees or decides otherwise than the one before."""
+
+    allocations: tuple[str, ...]
+    pools: tuple[PoolKey, ...]
+    world: bool
+
+
 class Planner:
     """See the module's text."""
 
@@ -73,6 +90,7 @@ class Planner:
         api: Api,
         writer: Writer,
         clock: Callable[[], datetime],
+        plan_clock: Callable[[], datetime],
         on_allocation: Callable[[str], None],
         on_pool: Callable[[PoolKey], None],
         on_world: Callable[[], None],
@@ -82,6 +100,7 @@ class Planner:
         self._api = api
         self._writer = writer
         self._clock = clock
+        self._plan_clock = plan_clock
         self._on_allocation = on_allocation
         self._on_pool = on_pool
         self._on_world = on_world
@@ -113,7 +132,7 @@ class Planner:
         """Decide whenever something has changed, until cancelled."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), IDLE_SECONDS)
+                await asyncio.wait_for(self._wanted.wait(), self._until_due())
             await asyncio.sleep(max(DEBOUNCE_SECONDS, REST_PER_ROUND * self.round.seconds if self.round else 0.0))
             self._wanted.clear()
             try:
@@ -124,23 +143,25 @@ class Planner:
                 log.warning("planning: %s; trying again", error)
                 self.wake_soon(RETRY_SECONDS)
 
+    def _until_due(self) -> float:
+        """Seconds until the clock changes something, or until it is time to look anyway."""
+        due = self.round.plan.due if self.round else None
+        if due is None:
+            return IDLE_SECONDS
+        return min(IDLE_SECONDS, max(0.0, (due - moment(self._plan_clock())) / 1000))
+
     async def decide(self) -> None:
-        """One round: look, plan, promise, tell."""
-        started = time.perf_counter()
-        previous = self.round
+        """One round: look, plan, tell, promise."""
         observed, entries = observe(self._cache)
-        snapshot = build_snapshot(observed, self._clock())
-        plan = make_plan(snapshot)
-        self.round = Round(
-            snapshot=snapshot,
-            plan=plan,
-            world=build_world(observed, storage_classes(self._cache)),
-            finder=PoolFinder(snapshot.pools),
-            standings={standing.allocation.name: standing for standing in snapshot.standings},
-            seconds=time.perf_counter() - started,
-        )
-        self._on_decided(self.round.seconds)
-        self._tell(previous, self.round)
+        classes = storage_classes(self._cache)
+        with collector_paused():
+            current, changes = await asyncio.to_thread(
+                make_round, observed, classes, self._plan_clock(), self._clock(), self.round
+            )
+        self.round = current
+        snapshot, plan = current.snapshot, current.plan
+        self._on_decided(current.seconds)
+        self._tell(changes)
         limit = asyncio.Semaphore(CONCURRENT_PROMISES)
         await together(
             self._promise(entries[standing.allocation.name], plan.decisions[standing.allocation.name], standing, limit)
@@ -149,24 +170,13 @@ class Planner:
             and not self._held_off(standing.allocation.uid)
         )
 
-    def _tell(self, previous: Round | None, current: Round) -> None:
-        if previous is None or previous.world != current.world:
+    def _tell(self, changes: Changes) -> None:
+        if changes.world:
             self._on_world()
-        decided_before = previous.plan.decisions if previous else {}
-        seen_before = previous.standings if previous else {}
-        for name, decision in current.plan.decisions.items():
-            before, now = seen_before.get(name), current.standings[name]
-            same_spec = before is not None and before.allocation.generation == now.allocation.generation
-            if not same_spec or decided_before.get(name) != decision:
-                self._on_allocation(name)
-        for key, pool in current.snapshot.pools.items():
-            same = (
-                previous is not None
-                and previous.snapshot.pools.get(key) == pool
-                and previous.plan.pools.get(key) == current.plan.pools[key]
-            )
-            if not same:
-                self._on_pool(key)
+        for name in changes.allocations:
+            self._on_allocation(name)
+        for key in changes.pools:
+            self._on_pool(key)
 
     async def _promise(self, entry: Entry, decision: Decision, standing: Standing, limit: asyncio.Semaphore) -> None:
         """Write one promise down, and find out what became of it."""
@@ -197,13 +207,14 @@ class Planner:
 
     async def _write_promise(self, entry: Entry, decision: Decision, standing: Standing) -> None:
         allocation, obj = standing.allocation, entry.obj
-        if not allocation.guarded:
+        if decision.course is not Course.NOTHING and not allocation.guarded:
             # Before anything is promised: a deletion must not pass by unseen.
             finalizers = [*(obj["metadata"].get("finalizers") or ()), FINALIZER]
             obj = await self._writer.set_finalizers(TENANT_ALLOCATION, obj, finalizers)
         written = obj.get("status") or {}
-        if written.get("phase") == Phase.ACTIVE:
-            status = {**written, "grant": holdings(decision.grant)}
+        in_force = allocation.admitted is True and written.get("phase") in (Phase.ACTIVE, Phase.EXPIRING)
+        if in_force and decision.window is not None:
+            status = {**written, "grant": holdings(decision.grant), "window": window_status(decision.window)}
         else:
             status = build_allocation_status(
                 allocation, decision, decision.grant, standing.in_use, Progress(), written, self._clock()
@@ -230,12 +241,73 @@ class Planner:
             return
 
 
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """
+    No garbage collection meanwhile.
+
+    A plan makes hundreds of thousands of small values that stay. A full collection in the midst of it looks at all of
+    them, and holds up every thread for as long: half a second at 20,000 allocations.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def is_new_promise(allocation: Allocation, decision: Decision) -> bool:
-    """Whether status.grant, or the finalizer that guards it, has to be written before the decision may be acted on."""
-    if allocation.deleting or not decision.admitted:
+    """Whether status, or the finalizer that guards it, has to be written before the decision may be acted on."""
+    if allocation.deleting:
         return False
-    raised = any(amount > allocation.granted.get(pool, 0) for pool, amount in decision.grant.items())
-    return raised or not allocation.guarded
+    if decision.course is Course.NOTHING:
+        return decision.promised is not None and gives(allocation, allocation.granted, decision)
+    return not allocation.guarded or (decision.admitted and gives(allocation, allocation.granted, decision))
+
+
+def make_round(
+    observed: Observed, classes: frozenset[str], now: datetime, wall: datetime, previous: Round | None
+) -> tuple[Round, Changes]:
+    """
+    Plan, and compare with the round before; pure, so that it can run beside the event loop.
+
+    Args:
+        classes: Names of the storage classes of the cluster.
+        now: The time by which is planned.
+        wall: The real time.
+    """
+    started = time.perf_counter()
+    snapshot = build_snapshot(observed, now, wall)
+    current = Round(
+        snapshot=snapshot,
+        plan=make_plan(snapshot),
+        world=build_world(observed, classes),
+        finder=PoolFinder(snapshot.pools),
+        standings={standing.allocation.name: standing for standing in snapshot.standings},
+        seconds=0.0,
+    )
+    changes = compare(previous, current)
+    return replace(current, seconds=time.perf_counter() - started), changes
+
+
+def compare(previous: Round | None, current: Round) -> Changes:
+    """Find out who has to look again."""
+    if previous is None:
+        return Changes(tuple(current.plan.decisions), tuple(current.snapshot.pools), world=True)
+    allocations = []
+    for name, decision in current.plan.decisions.items():
+        before, now = previous.standings.get(name), current.standings[name]
+        same_spec = before is not None and before.allocation.generation == now.allocation.generation
+        if not same_spec or previous.plan.decisions.get(name) != decision:
+            allocations.append(name)
+    pools = [
+        key
+        for key, pool in current.snapshot.pools.items()
+        if previous.snapshot.pools.get(key) != pool or previous.plan.pools.get(key) != current.plan.pools[key]
+    ]
+    return Changes(tuple(allocations), tuple(pools), previous.world != current.world)
 
 
 def observe(cache: Cache) -> tuple[Observed, dict[str, Entry]]:

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 # How long a disruption budget may hold up the end of a grant.
 BUDGET_PATIENCE = timedelta(minutes=10)
+# What is left to a pod that would take longer than that patience to go.
+LAST_GRACE_SECONDS = 30
 FINISHED = ("Succeeded", "Failed")
 
 
@@ -71,18 +73,35 @@ async def send_off(writer: Writer, pods: Iterable[Object], ended: datetime, cloc
 
     Args:
         ended: When the grant ended; patience counts from there.
+    Raises:
+        ApiError: One of them is refused for another reason; the others were sent off all the same.
     """
     impatient = clock() > ended + BUDGET_PATIENCE
+    refused: ApiError | None = None
     for pod in pods:
-        if pod["metadata"].get("deletionTimestamp"):
-            continue
         try:
-            await writer.evict(pod)
+            await send_off_one(writer, pod, impatient=impatient)
         except ApiError as error:
-            several_budgets = error.status == 500
-            if error.status not in (429, 500):
-                raise
-            if impatient or several_budgets:
-                await writer.delete(POD, {**pod, "metadata": pod["metadata"]})
-            else:
-                log.info("pod %s/%s: %s", pod["metadata"]["namespace"], pod["metadata"]["name"], error.message)
+            if not error.terminating:  # else the whole namespace is on its way out, its pods with it
+                refused = refused or error
+    if refused is not None:
+        raise refused
+
+
+async def send_off_one(writer: Writer, pod: Object, *, impatient: bool) -> None:
+    """Evict one pod, or, once patience is over, delete it; its own grace then counts no longer than ours."""
+    metadata = pod["metadata"]
+    if metadata.get("deletionTimestamp"):
+        if impatient and (metadata.get("deletionGracePeriodSeconds") or 0) > LAST_GRACE_SECONDS:
+            await writer.delete(POD, pod, grace_seconds=LAST_GRACE_SECONDS)
+        return
+    try:
+        await writer.evict(pod)
+    except ApiError as error:
+        several_budgets = error.status == 500 and "more than one PodDisruptionBudget" in error.message
+        if error.status != 429 and not several_budgets:
+            raise
+        if impatient or several_budgets:
+            await writer.delete(POD, pod)
+        else:
+            log.info("pod %s/%s: %s", metadata["namespace"], metadata["name"], error.message)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from bitgoeul.api.conditions import ConditionType
 from bitgoeul.api.names import FINALIZER
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.events import Recorder
@@ -19,10 +20,12 @@ from bitgoeul.desired.admission_policies import build_pool_policies
 from bitgoeul.desired.cluster_roles import build_tenant_roles
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.pool_status import build_accelerator_status, build_storage_status
-from bitgoeul.planning.plan import PoolPlan
+from bitgoeul.planning.decisions import PoolPlan
 from bitgoeul.planning.pools import PoolKey, PoolKind
 
 STATUS_INTERVAL_SECONDS = 0.5  # figures change with every grant; people read slower than that
+# Conditions that are True when all is well; of the others True is worth a warning.
+HOPED_FOR = frozenset({ConditionType.READY, ConditionType.CAPACITY_MATCHED, ConditionType.CLASS_FOUND})
 
 
 class Pools:
@@ -49,7 +52,7 @@ class Pools:
         metadata = entry.obj["metadata"]
         finalizers = metadata.get("finalizers") or []
         if metadata.get("deletionTimestamp"):
-            if FINALIZER in finalizers and not plan.granted and not plan.retained:
+            if FINALIZER in finalizers and not (plan.granted or plan.retained or plan.scheduled):
                 await self._writer.set_finalizers(kind, entry.obj, [f for f in finalizers if f != FINALIZER])
                 return None
         elif FINALIZER not in finalizers:
@@ -89,8 +92,7 @@ class Pools:
         self._written_at[key] = time.monotonic()
         answer = await self._writer.patch_status(kind, entry.obj, status)
         for condition in changed(written, status):
-            warning = condition["type"] == "Ready" and condition["status"] == "False"
-            warning = warning or (condition["type"] != "Ready" and condition["status"] == "True")
+            warning = not as_hoped(condition)
             self._recorder.record(kind, answer, condition["reason"], condition["message"], warning=warning)
         return None
 
@@ -98,10 +100,11 @@ class Pools:
         pool = current.snapshot.pools[key]
         generation = int(entry.obj["metadata"].get("generation") or 0)
         written = entry.obj.get("status") or {}
+        present = current.snapshot.now
         if kind is ACCELERATOR_POOL:
-            return build_accelerator_status(entry.view.spec, generation, pool, plan, written, self._clock())
+            return build_accelerator_status(entry.view.spec, generation, pool, plan, present, written, self._clock())
         exists = self._cache.get(STORAGE_CLASS, pool.limit) is not None
-        return build_storage_status(generation, pool, plan, exists, written, self._clock())
+        return build_storage_status(generation, pool, plan, present, exists, written, self._clock())
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -109,8 +112,14 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[st
     known = {c["type"]: (c["status"], c["reason"]) for c in before.get("conditions") or ()}
     result = []
     for condition in after["conditions"]:
-        usual = (condition["type"] in ("Ready", "StorageClassFound")) == (condition["status"] == "True")
         old = known.get(condition["type"])
-        if (old is None and not usual) or (old is not None and old != (condition["status"], condition["reason"])):
+        new = (condition["status"], condition["reason"])
+        if (old is None and not as_hoped(condition)) or (old is not None and old != new):
             result.append(condition)
     return result
+
+
+def as_hoped(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition says that all is well."""
+    holds: bool = condition["status"] == "True"
+    return (condition["type"] in HOPED_FOR) == holds

@@ -18,14 +18,15 @@ from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.events import Recorder
 from bitgoeul.cluster.kinds import RESOURCE_QUOTA, TENANT_ALLOCATION
 from bitgoeul.cluster.writer import Writer
-from bitgoeul.desired.allocation_status import Progress, build_allocation_status, holdings, news
+from bitgoeul.desired.allocation_status import Progress, build_allocation_status, holdings, news, notice_of
 from bitgoeul.planning.allocations import Allocation, Amounts
-from bitgoeul.planning.plan import Decision
+from bitgoeul.planning.decisions import Decision
 
 # One that is Ready stays so while a repair or a raise is enforced, and one that is being set up is told once; only what
 # lasts longer than this is worth a word.
 PATIENCE_SECONDS = 5.0
-MINOR_WRITES_PER_SECOND = 20.0
+# Of all allocations together: a twentieth of what an API server takes on two cores.
+MINOR_WRITES_PER_SECOND = 10.0
 MINOR_INTERVAL_SECONDS = 2.0  # of one allocation
 
 
@@ -67,8 +68,8 @@ class Reporter:
         if status == written:
             self._unready_since.pop(allocation.name, None)
             return None
-        patience = 0.0 if allocation.deleting else self._patience(entry.uid, written, status)
-        pause = patience or self._pause(entry.uid, written, status)
+        patience = 0.0 if allocation.deleting else self._patience(allocation.name, written, status)
+        pause = patience or self._pause(allocation.name, written, status)
         if pause:
             return pause
         answer = await self._writer.patch_status(TENANT_ALLOCATION, entry.obj, status)
@@ -80,14 +81,24 @@ class Reporter:
         status = {**(entry.obj.get("status") or {}), "grant": holdings(grant)}
         await self._writer.patch_status(TENANT_ALLOCATION, entry.obj, status)
 
+    async def withdraw(self, entry: Entry) -> None:
+        """Say that nothing is promised any more."""
+        written = entry.obj.get("status") or {}
+        conditions = [
+            {**condition, "status": "False"} if condition.get("type") == ConditionType.ADMITTED else condition
+            for condition in written.get("conditions") or ()
+        ]
+        status = {key: value for key, value in written.items() if key not in ("grant", "window", "promised")}
+        await self._writer.patch_status(TENANT_ALLOCATION, entry.obj, {**status, "conditions": conditions})
+
     def forget(self, name: str) -> None:
         """Drop what is remembered of an allocation that is gone."""
         for memory in (self._written_at, self._due, self._unready_since):
             memory.pop(name, None)
 
     def _patience(self, name: str, written: Mapping[str, Any], status: Mapping[str, Any]) -> float:
-        under_way = written.get("phase") == status["phase"] == Phase.PENDING
-        if not (is_ready(written) or under_way) or is_ready(status):
+        under_way = status["phase"] == Phase.PENDING
+        if not under_way or not (is_ready(written) or written.get("phase") == Phase.PENDING):
             self._unready_since.pop(name, None)
             return 0.0
         since = self._unready_since.setdefault(name, time.monotonic())
@@ -139,9 +150,15 @@ def essence(status: Mapping[str, Any]) -> dict[str, Any]:
         "grant": status.get("grant"),
         "namespaces": status.get("namespaces"),
         "shares": status.get("shares"),
-        "summary": status.get("summary"),
+        "summary": {key: text for key, text in (status.get("summary") or {}).items() if key != "earliest"},
+        "window": status.get("window"),
+        "promised": status.get("promised"),
+        "excess": (bool(status.get("excess")), status.get("excessDrainAt")),
+        "reclaimed": status.get("reclaimed", False),
+        "notice": notice_of(status),
         "queued": "queue" in status,
         "asked": (status.get("queue") or {}).get("asked"),
+        "forecast": "earliestStart" in (status.get("queue") or {}),
         "conditions": [
             (condition.get("type"), condition.get("status"), condition.get("reason"))
             for condition in status.get("conditions") or ()

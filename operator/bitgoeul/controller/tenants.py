@@ -13,21 +13,27 @@ from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.client import Api, ApiError
 from bitgoeul.cluster.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, TENANT_ALLOCATION
 from bitgoeul.cluster.writer import Writer
+from bitgoeul.controller.closing import Closing
 from bitgoeul.controller.enforcement import Enforcement
+from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings
 from bitgoeul.controller.namespaces import NamespaceKeeper, NamespaceTakenError
-from bitgoeul.controller.planner import Planner, Round
+from bitgoeul.controller.planner import Planner, Round, is_new_promise
 from bitgoeul.controller.reports import Reporter
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.desired.allocation_status import Progress
 from bitgoeul.desired.cluster_roles import build_reader
 from bitgoeul.planning.allocations import Allocation, Amounts
-from bitgoeul.planning.plan import Decision
+from bitgoeul.planning.decisions import Decision
+from bitgoeul.planning.life import Course
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # for what has no event: pods, policies that are on their way
+QUICK_LOOKS = 30
+SLOW_SECONDS = 5.0  # for what hangs, or has time
 RETRY_SECONDS = 30.0  # for what the API server has refused
+PATIENT_SECONDS = 30.0  # for pods that may run on: the quota tells when they end, but not of one that hangs
 
 
 class Tenants:
@@ -41,14 +47,20 @@ class Tenants:
         planner: Planner,
         reporter: Reporter,
         clock: Callable[[], datetime],
+        plan_clock: Callable[[], datetime],
     ) -> None:
         self._cache = cache
         self._planner = planner
         self._reporter = reporter
+        self._looks: dict[str, int] = {}  # by UID: how often what drains has been looked at
         self._keeper = NamespaceKeeper(cache, api, writer, clock)
         self._takedown = Takedown(cache, api, writer, self._keeper, clock)
         self._holdings = Holdings(cache, api)
-        self._enforcement = Enforcement(cache, self._keeper, self._takedown, self._holdings, self._lower_grant)
+        eviction = Eviction(api, writer, plan_clock)
+        self._enforcement = Enforcement(
+            cache, self._keeper, self._takedown, self._holdings, eviction, self._lower_grant, plan_clock
+        )
+        self._closing = Closing(cache, api, self._keeper, self._takedown, self._holdings, eviction, self._lower_grant)
 
     async def reconcile(self, name: str) -> float | None:
         """
@@ -77,9 +89,11 @@ class Tenants:
             if error.status not in (403, 422):
                 raise
             log.warning("%s: members cannot read their allocation: %s", name, error)  # no reason to withhold the rest
-        if not decision.admitted:
+        if decision.course is Course.NOTHING:
             return await self._report(entry, Progress())
-        return await self._enforce(entry, decision, current) if allocation.guarded else None
+        if decision.admitted:
+            return await self._enforce(entry, decision, current) if allocation.guarded else None
+        return await self._close(entry, decision, current)
 
     async def close_retained(self, namespace: str) -> float | None:
         """One pass over a namespace whose allocation is gone."""
@@ -103,8 +117,7 @@ class Tenants:
             return None
         if planned.allocation.generation != allocation.generation and not allocation.deleting:
             return None  # what was decided about an older spec says nothing about this one
-        promised = all(amount <= allocation.granted.get(pool, 0) for pool, amount in decision.grant.items())
-        if decision.admitted and not promised and not allocation.deleting:
+        if is_new_promise(allocation, decision) and allocation.guarded:
             return None
         return decision, current
 
@@ -126,7 +139,7 @@ class Tenants:
             self._planner.wake()
             if not self._cache.owned_namespaces(entry.uid):
                 # Nothing is enforced on this promise yet: it can be taken back, and the plan says what is wrong.
-                await self._lower_grant(entry, {})
+                await self._take_back(entry)
                 return None
             message = f"namespace {error} was taken by somebody else"
             progress = Progress(reason=Reason.NAMESPACE_CONFLICT, message=message, failed=True)
@@ -135,8 +148,30 @@ class Tenants:
             raise
         again = await self._report(entry, progress)
         if not progress.ready or progress.draining:
-            return min(again or POLL_SECONDS, POLL_SECONDS)
+            pause = SLOW_SECONDS if progress.patient else self._pause(entry, draining=progress.draining)
+            return min(again or pause, pause)
+        self._looks.pop(entry.uid, None)
         return again if progress.provisioned else min(again or RETRY_SECONDS, RETRY_SECONDS)
+
+    async def _close(self, entry: Entry, decision: Decision, current: Round) -> float | None:
+        try:
+            progress = await self._closing.run(entry, decision, current)
+        except ApiError as error:
+            await self._report_refusal(entry, error)
+            raise
+        again = await self._report(entry, progress)
+        if progress.drained:
+            self._looks.pop(entry.uid, None)
+            return again
+        pause = self._pause(entry, draining=True) if progress.draining else PATIENT_SECONDS
+        return min(again or pause, pause)
+
+    def _pause(self, entry: Entry, *, draining: bool) -> float:
+        """Until the next look at what tells of no change itself: what has hung for long need not be asked so often."""
+        if not draining:
+            return POLL_SECONDS
+        looks = self._looks[entry.uid] = self._looks.get(entry.uid, 0) + 1
+        return POLL_SECONDS if looks <= QUICK_LOOKS else SLOW_SECONDS
 
     async def _take_down(self, entry: Entry, current: Round) -> float | None:
         allocation: Allocation = entry.view
@@ -175,9 +210,18 @@ class Tenants:
         decision, current = found
         return await self._reporter.report(latest, decision, self._holdings.in_use(latest.view, current), progress)
 
+    async def _take_back(self, entry: Entry) -> None:
+        """Withdraw a promise on which nothing is enforced yet."""
+        latest = self._cache.get(TENANT_ALLOCATION, entry.view.name)
+        if latest is not None and latest.uid == entry.uid:
+            await self._reporter.withdraw(latest)
+            self._planner.wake()
+
     async def _lower_grant(self, entry: Entry, grant: Amounts) -> None:
         latest = self._cache.get(TENANT_ALLOCATION, entry.view.name)
         if latest is None or latest.uid != entry.uid or latest.view.generation != entry.view.generation:
             return
+        if latest.view.granted != entry.view.granted:
+            return  # something was promised while this pass found out what is held
         await self._reporter.write_grant(latest, grant)
         self._planner.wake()

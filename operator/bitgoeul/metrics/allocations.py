@@ -1,4 +1,4 @@
-"""Figures of allocations: what each asks for, is granted and uses, its conditions and its place in the queue."""
+"""Figures of allocations: what each asks for, is granted and uses; its conditions, place in the queue and dates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from bitgoeul.api.tenant_allocation import OrganizationClass
 from bitgoeul.metrics.exposition import Row
 from bitgoeul.metrics.state import CONDITION_MEANING, STATUSES, Source, State, gauge
 from bitgoeul.planning.allocations import Amounts
-from bitgoeul.planning.plan import Decision
+from bitgoeul.planning.decisions import Decision, Window
+from bitgoeul.planning.moments import FOREVER
 from bitgoeul.planning.pools import PoolKind
 from bitgoeul.planning.snapshot import Standing
 
@@ -39,6 +40,8 @@ TYPES = (
     ConditionType.RECONCILING,
     ConditionType.STALLED,
     ConditionType.WITHIN_GRANT,
+    ConditionType.EXPIRING,
+    ConditionType.SUSPENDED,
 )
 
 
@@ -65,6 +68,18 @@ def amount_rows(state: State, kind: PoolKind, read: Callable[[Standing, Decision
                 yield (standing.allocation.name, key.name, pool.limit if pool else ""), amounts.get(key, 0)
 
 
+def excess_rows(state: State, kind: PoolKind) -> Iterator[Row]:
+    """What each that is in force uses beyond what it asks for, where that can be read."""
+    for standing, decision in state.decided():
+        if not decision.admitted or standing.allocation.problem:
+            continue
+        for key, used in standing.in_use.items():
+            beyond = used - standing.allocation.ask.get(key, 0)
+            if key.kind is kind and beyond > 0:
+                pool = state.snapshot.pools.get(key)
+                yield (standing.allocation.name, key.name, pool.limit if pool else ""), beyond
+
+
 def condition_rows(state: State) -> Iterator[Row]:
     """The conditions of each allocation as they are written."""
     for standing in state.snapshot.standings:
@@ -85,6 +100,21 @@ def queued_rows(state: State) -> Iterator[Row]:
     for standing, decision in state.decided():
         if decision.queue is not None and decision.queue.position is not None:
             yield (standing.allocation.name,), decision.queue.since.timestamp()
+
+
+def earliest_rows(state: State) -> Iterator[Row]:
+    """When each that waits is forecast to start."""
+    for standing, decision in state.decided():
+        if decision.queue is not None and decision.queue.earliest is not None:
+            yield (standing.allocation.name,), decision.queue.earliest / 1000
+
+
+def window_rows(state: State, read: Callable[[Window], int | None]) -> Iterator[Row]:
+    """One moment of the window of each that has one."""
+    for standing, decision in state.decided():
+        at = read(decision.window) if decision.window is not None else None
+        if at is not None and at < FOREVER:
+            yield (standing.allocation.name,), at / 1000
 
 
 def amounts(kind: PoolKind, meanings: Mapping[str, str], suffix: str, labels: tuple[str, ...]) -> list[Source]:
@@ -112,6 +142,20 @@ ALLOCATION_SOURCES = (
     *amounts(PoolKind.ACCELERATORS, DEVICE_MEANINGS, "devices", ("allocation", "pool", "resource")),
     *amounts(PoolKind.STORAGE, BYTE_MEANINGS, "storage_bytes", ("allocation", "pool", "storage_class")),
     gauge(
+        "bitgoeul_allocation_excess_devices",
+        ("allocation", "pool", "resource"),
+        "Devices in use beyond what the allocation asks for, after a shrink. Absent: none.",
+        partial(excess_rows, kind=PoolKind.ACCELERATORS),
+        unit="devices",
+    ),
+    gauge(
+        "bitgoeul_allocation_excess_storage_bytes",
+        ("allocation", "pool", "storage_class"),
+        "Bytes in use beyond what the allocation asks for. Absent: none.",
+        partial(excess_rows, kind=PoolKind.STORAGE),
+        unit="bytes",
+    ),
+    gauge(
         "bitgoeul_allocation_condition",
         ("allocation", "type", "status", "reason"),
         CONDITION_MEANING,
@@ -129,6 +173,37 @@ ALLOCATION_SOURCES = (
         ("allocation",),
         "When what waits joined the queue, in seconds since 1970. Absent: nothing waits.",
         queued_rows,
+        unit="seconds",
+    ),
+    gauge(
+        "bitgoeul_allocation_earliest_start_timestamp_seconds",
+        ("allocation",),
+        "When what waits can start as forecast today, in seconds since 1970; it holds if nobody extends and nobody of "
+        "higher priority comes. Absent: nothing waits, or nobody can say.",
+        earliest_rows,
+        unit="seconds",
+    ),
+    gauge(
+        "bitgoeul_allocation_start_timestamp_seconds",
+        ("allocation",),
+        "When the allocation started or is promised to start, in seconds since 1970. Absent: neither yet.",
+        partial(window_rows, read=lambda window: window.start),
+        unit="seconds",
+    ),
+    gauge(
+        "bitgoeul_allocation_expiry_timestamp_seconds",
+        ("allocation",),
+        "When what was granted or promised ends, in seconds since 1970; the end does not go away when it has passed. "
+        "Absent: open-ended, or neither granted nor promised yet.",
+        partial(window_rows, read=lambda window: window.end),
+        unit="seconds",
+    ),
+    gauge(
+        "bitgoeul_allocation_data_delete_timestamp_seconds",
+        ("allocation",),
+        "When namespaces and data are deleted, in seconds since 1970. Absent: there is no end, or deletionPolicy keeps "
+        "them.",
+        partial(window_rows, read=lambda window: window.delete_at),
         unit="seconds",
     ),
 )

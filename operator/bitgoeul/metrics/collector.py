@@ -2,9 +2,9 @@
 Gives Prometheus the figures of pools and allocations, from what the last round of planning looked at and decided.
 
 One frozen state is read for each scrape: all figures of a scrape belong together, and whatever is deleted leaves no
-series behind. The partitions hold in each: installed = schedulable + all unavailable, schedulable = reserved +
-effective, effective = granted + available, for storage also + retained. A replica that stands by has decided nothing,
-and shows none of these families.
+series behind. The partitions hold in each: installed = schedulable + all unavailable, the lesser of planned and
+schedulable = reserved + effective, effective = granted + available, for storage also + retained. A replica that stands
+by has decided nothing, and shows none of these families.
 """
 
 from __future__ import annotations
@@ -19,18 +19,28 @@ from bitgoeul.metrics.allocations import ALLOCATION_SOURCES
 from bitgoeul.metrics.exposition import RowMetric
 from bitgoeul.metrics.pools import ACCELERATOR_SOURCES, STORAGE_SOURCES
 from bitgoeul.metrics.state import State, gauge
+from bitgoeul.planning.moments import moment
 
-__all__ = ["SNAPSHOT_SOURCE", "SOURCES", "State", "StateCollector"]
+__all__ = ["SOURCES", "STATE_SOURCES", "State", "StateCollector"]
 
 SNAPSHOT_SOURCE = gauge(
     "bitgoeul_snapshot_timestamp_seconds",
     (),
     "When the state behind all figures of pools and allocations was looked at, in seconds since 1970. It moves with "
     "every round of planning, so it also grows old where nothing changes.",
-    lambda state: [((), state.snapshot.now.timestamp())],
+    lambda state: [((), state.snapshot.wall.timestamp())],
     unit="seconds",
 )
-SOURCES = (*ACCELERATOR_SOURCES, *STORAGE_SOURCES, *ALLOCATION_SOURCES, SNAPSHOT_SOURCE)
+OFFSET_SOURCE = gauge(
+    "bitgoeul_clock_offset_seconds",
+    (),
+    "How far the time by which is planned runs ahead of real time (--clock-offset); below 0, behind. Starts, ends and "
+    "stages are moments of the time by which is planned, all else is real time.",
+    lambda state: [((), (state.snapshot.now - moment(state.snapshot.wall)) / 1000)],
+    unit="seconds",
+)
+STATE_SOURCES = (SNAPSHOT_SOURCE, OFFSET_SOURCE)
+SOURCES = (*ACCELERATOR_SOURCES, *STORAGE_SOURCES, *ALLOCATION_SOURCES, *STATE_SOURCES)
 
 
 class StateCollector(Collector):

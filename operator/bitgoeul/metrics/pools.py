@@ -1,5 +1,5 @@
 """
-Figures of pools: the partition of their capacity, nodes, petaflops, conditions and who waits.
+Figures of pools: the partition of their capacity, stages, nodes, petaflops, conditions and who waits.
 
 A figure is called and described as the field of the pool's status is, so that it means the same in both places.
 """
@@ -17,15 +17,19 @@ from bitgoeul.api.storage_pool import PoolBytes
 from bitgoeul.desired.pool_status import petaflops
 from bitgoeul.metrics.exposition import Row
 from bitgoeul.metrics.state import CONDITION_MEANING, STATUSES, Source, State, gauge
-from bitgoeul.planning.plan import PoolPlan, missing
+from bitgoeul.planning.decisions import PoolPlan
+from bitgoeul.planning.line import missing
 from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 
-FIGURES: Mapping[str, Callable[[Pool, PoolPlan], int]] = {
+# None: the pool has no such figure.
+FIGURES: Mapping[str, Callable[[Pool, PoolPlan], int | None]] = {
+    "planned": lambda pool, plan: pool.capacity.planned,
     "installed": lambda pool, plan: pool.capacity.installed,
     "schedulable": lambda pool, plan: pool.capacity.schedulable,
     "reserved": lambda pool, plan: pool.capacity.reserved,
     "effective": lambda pool, plan: pool.capacity.effective,
     "granted": lambda pool, plan: plan.granted,
+    "scheduled": lambda pool, plan: plan.scheduled,
     "retained": lambda pool, plan: plan.retained,
     "available": lambda pool, plan: plan.available,
     "in_use": lambda pool, plan: plan.in_use,
@@ -41,15 +45,17 @@ NODES: Mapping[str, Callable[[Pool], int]] = {
     "NotReady": lambda pool: pool.not_ready_nodes,
     "Cordoned": lambda pool: pool.cordoned_nodes,
 }
-# A queue has these; all else is a refusal, and does not wait.
-WAITING_REASONS = (Reason.BLOCKED_BY_EARLIER, Reason.WAITING_FOR_CAPACITY)
+# Those with a place in the queue have these; who is refused, suspended or on hold has none.
+WAITING_REASONS = (Reason.WINDOW_NOT_OPEN, Reason.BLOCKED_BY_EARLIER, Reason.WAITING_FOR_CAPACITY)
 
 
 def figure_rows(state: State, kind: PoolKind, figure: str) -> Iterator[Row]:
     """One figure of each pool, in devices or bytes."""
     read = FIGURES[figure]
     for pool in state.pools(kind):
-        yield (pool.key.name, pool.limit), read(pool, state.plan.pools[pool.key])
+        number = read(pool, state.plan.pools[pool.key])
+        if number is not None:
+            yield (pool.key.name, pool.limit), number
 
 
 def petaflops_rows(state: State, figure: str) -> Iterator[Row]:
@@ -57,8 +63,9 @@ def petaflops_rows(state: State, figure: str) -> Iterator[Row]:
     read = FIGURES[figure]
     for pool in state.pools(PoolKind.ACCELERATORS):
         spec = state.world.accelerators[pool.key.name]
-        if spec.petaflops_per_device:
-            yield (pool.key.name,), float(petaflops(spec, read(pool, state.plan.pools[pool.key])))
+        number = read(pool, state.plan.pools[pool.key])
+        if spec.petaflops_per_device and number is not None:
+            yield (pool.key.name,), float(petaflops(spec, number))
 
 
 def info_rows(state: State) -> Iterator[Row]:
@@ -66,6 +73,20 @@ def info_rows(state: State) -> Iterator[Row]:
     for pool in state.pools(PoolKind.ACCELERATORS):
         spec = state.world.accelerators[pool.key.name]
         yield (pool.key.name, pool.limit, spec.type, spec.vendor or "", spec.product or "", spec.region or ""), 1
+
+
+def stage_rows(state: State, kind: PoolKind) -> Iterator[Row]:
+    """The stage that is in force, of pools that have one."""
+    for pool in state.pools(kind):
+        if pool.stage:
+            yield (pool.key.name, pool.stage), 1
+
+
+def next_stage_rows(state: State, kind: PoolKind) -> Iterator[Row]:
+    """When the next stage begins, of pools that have one ahead."""
+    for pool in state.pools(kind):
+        if pool.stages:
+            yield (pool.key.name, pool.stages[0].name), pool.stages[0].at / 1000
 
 
 def unavailable_rows(state: State) -> Iterator[Row]:
@@ -115,6 +136,25 @@ def figures(prefix: str, kind: PoolKind, labels: tuple[str, str], model: type[Ap
     ]
 
 
+def stages(prefix: str, kind: PoolKind) -> list[Source]:
+    """Where both kinds of pools stand in their capacity plan."""
+    return [
+        gauge(
+            f"{prefix}_stage_info",
+            ("pool", "stage"),
+            "Always 1; the stage of the capacity plan that is in force. Absent: none has begun, or there are none.",
+            partial(stage_rows, kind=kind),
+        ),
+        gauge(
+            f"{prefix}_next_stage_timestamp_seconds",
+            ("pool", "stage"),
+            "When the next stage begins, in seconds since 1970, with its name. Absent: none is ahead.",
+            partial(next_stage_rows, kind=kind),
+            unit="seconds",
+        ),
+    ]
+
+
 def conditions(prefix: str, kind: PoolKind, own_types: tuple[ConditionType, ...]) -> list[Source]:
     """What both kinds of pools have to say about why."""
     types = (ConditionType.READY, ConditionType.OVERCOMMITTED, ConditionType.EXHAUSTED, *own_types)
@@ -144,6 +184,7 @@ ACCELERATOR_SOURCES = (
         "Always 1; the labels say what the pool is made of. What its spec does not say is empty.",
         info_rows,
     ),
+    *stages("bitgoeul_pool", PoolKind.ACCELERATORS),
     *figures("bitgoeul_pool", PoolKind.ACCELERATORS, ("pool", "resource"), PoolDevices, "devices"),
     gauge(
         "bitgoeul_pool_unavailable_devices",
@@ -177,9 +218,10 @@ ACCELERATOR_SOURCES = (
             ("in_use", "devices in use"),
         )
     ),
-    *conditions("bitgoeul_pool", PoolKind.ACCELERATORS, (ConditionType.NODES_OVERLAP,)),
+    *conditions("bitgoeul_pool", PoolKind.ACCELERATORS, (ConditionType.CAPACITY_MATCHED, ConditionType.NODES_OVERLAP)),
 )
 STORAGE_SOURCES = (
+    *stages("bitgoeul_storage_pool", PoolKind.STORAGE),
     *figures("bitgoeul_storage_pool", PoolKind.STORAGE, ("pool", "storage_class"), PoolBytes, "bytes"),
     *conditions("bitgoeul_storage_pool", PoolKind.STORAGE, (ConditionType.CLASS_FOUND,)),
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from bitgoeul.metrics import instruments
 from bitgoeul.metrics.allocations import ALLOCATION_SOURCES
-from bitgoeul.metrics.collector import SNAPSHOT_SOURCE
+from bitgoeul.metrics.collector import STATE_SOURCES
 from bitgoeul.metrics.families import Family
 from bitgoeul.metrics.pools import ACCELERATOR_SOURCES, STORAGE_SOURCES
 
@@ -28,8 +28,10 @@ There is no authentication, and names of organisations are shown: whoever may re
 - Only the replica that leads shows pools and allocations; one that stands by shows only what it counts about itself.
 - Words are those of `kubectl explain`: *granted* is what is promised, *in use* what pods and volume claims hold.
 - An empty label is the same as a missing one, to Prometheus.
-- A pool adds about 25 series; an allocation about 14, with one accelerator pool and one storage pool. No series is
-  labelled with a pod, a user or a message.
+- A pool adds about 30 series; an allocation about 15, with one accelerator pool and one storage pool, and a few more
+  with a window that ends. No series is labelled with a pod, a user or a message.
+- What lies ahead is given as a moment, not as seconds to go. With `--clock-offset`, compare starts, ends and stages
+  with `time() + scalar(bitgoeul_clock_offset_seconds)`.
 - The label `resource` is the API's own name, such as `nvidia.com/gpu`; kube-state-metrics writes `nvidia_com_gpu` for
   nodes and pods, and `requests.nvidia.com/gpu` for quotas.
 - Stability *alpha*: name and labels may change with any version, and the changelog says so.
@@ -39,9 +41,11 @@ There is no authentication, and names of organisations are shown: whoever may re
 | | |
 |---|---|
 | installed | = schedulable + all unavailable |
-| schedulable | = reserved + effective |
+| schedulable | = reserved + effective; where there are stages, the lesser of planned and schedulable is; for storage \
+installed is |
 | effective | = granted + available; for storage granted + retained + available |
 | available | is below 0 only after capacity was lost; then nothing new is granted, and nobody is stopped |
+| scheduled | is promised for starts ahead, and not part of granted |
 | nodes | each counts in one state, and for one pool |
 | allocations | what they are granted of a pool adds up to what the pool has granted. Devices in a namespace whose \
 allocation is gone count for the pool alone, until its quota is closed |
@@ -62,6 +66,20 @@ sum by (organization) (
 
 # Who waits, and for how many hours
 (time() - bitgoeul_allocation_queued_timestamp_seconds) / 3600
+
+# Hours until each that waits can start, as forecast today
+(bitgoeul_allocation_earliest_start_timestamp_seconds - (time() + scalar(bitgoeul_clock_offset_seconds))) / 3600
+
+# What ends within three days and is still in use
+bitgoeul_allocation_expiry_timestamp_seconds - (time() + scalar(bitgoeul_clock_offset_seconds)) < 3 * 86400
+  and on (allocation) bitgoeul_allocation_in_use_devices > 0
+
+# Days until the next stage of each pool
+(bitgoeul_pool_next_stage_timestamp_seconds - (time() + scalar(bitgoeul_clock_offset_seconds))) / 86400
+
+# Pools whose nodes are not what the stage plans, and pools that promised more than there is or will be
+bitgoeul_pool_condition{type="CapacityMatched", status="False"}
+bitgoeul_pool_condition{type="Overcommitted", status="True"}
 
 # Requests for which waiting will not help
 bitgoeul_allocation_condition{type="Stalled", status="True"}
@@ -88,7 +106,7 @@ def reference() -> str:
             INTRODUCTION,
             section("Accelerator pools", (source.family for source in ACCELERATOR_SOURCES)),
             section("Storage pools", (source.family for source in STORAGE_SOURCES)),
-            section("Allocations", (source.family for source in (*ALLOCATION_SOURCES, SNAPSHOT_SOURCE))),
+            section("Allocations", (source.family for source in (*ALLOCATION_SOURCES, *STATE_SOURCES))),
             section("The operator itself", instruments.FAMILIES),
             OPERATOR_NOTE,
             QUERIES,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bitgoeul.desired.world import World
 from bitgoeul.metrics.exposition import Row
 from bitgoeul.metrics.families import Family, FamilyType
-from bitgoeul.planning.plan import Decision, Plan
+from bitgoeul.planning.decisions import Decision, Plan
 from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 from bitgoeul.planning.snapshot import Snapshot, Standing
 

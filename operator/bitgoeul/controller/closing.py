@@ -1,0 +1,137 @@
+"""
+Keeps an allocation closed whose grant is not in force: past its end, suspended, or waiting to go on after either.
+
+The order is that of every end: the quota goes to 0 first, so that nothing new begins; pods go when it is time; and only
+when a list of real pods shows that they are gone is what they held given back. Data stays, with access to look at it,
+until its time is over and the policy says Delete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from bitgoeul.api.conditions import Reason
+from bitgoeul.api.tenant_allocation import Member, MemberRole
+from bitgoeul.cluster.cache import Cache, Entry
+from bitgoeul.cluster.client import Api
+from bitgoeul.cluster.kinds import TENANT_ALLOCATION
+from bitgoeul.controller.enforcement import LowerGrant
+from bitgoeul.controller.eviction import Eviction
+from bitgoeul.controller.holdings import Holdings, positive
+from bitgoeul.controller.namespaces import NamespaceKeeper
+from bitgoeul.controller.planner import Round
+from bitgoeul.controller.takedown import Takedown
+from bitgoeul.controller.together import together
+from bitgoeul.desired.allocation_status import Place, Progress
+from bitgoeul.desired.world import NamespaceTarget
+from bitgoeul.planning.allocations import Allocation
+from bitgoeul.planning.decisions import Decision
+from bitgoeul.planning.life import Course
+from bitgoeul.planning.moments import date
+from bitgoeul.planning.pools import PoolKind
+
+
+class Closing:
+    """See the module's text; one pass for each call of ``run``."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        api: Api,
+        keeper: NamespaceKeeper,
+        takedown: Takedown,
+        holdings: Holdings,
+        eviction: Eviction,
+        lower_grant: LowerGrant,
+    ) -> None:
+        self._cache = cache
+        self._api = api
+        self._keeper = keeper
+        self._takedown = takedown
+        self._holdings = holdings
+        self._eviction = eviction
+        self._lower_grant = lower_grant
+
+    async def run(self, entry: Entry, decision: Decision, current: Round) -> Progress:
+        """
+        One pass.
+
+        Raises:
+            ClusterError: A request did not succeed.
+        """
+        allocation: Allocation = entry.view
+        for name, uid in allocation.place_uids.items():
+            await self._keeper.reclaim(name, uid, allocation.name, allocation.uid)
+        owned = {
+            name: namespace
+            for name, namespace in sorted(self._cache.owned_namespaces(allocation.uid).items())
+            if not namespace.view.retained
+        }
+        erasing = decision.course is Course.ERASED and await self._still(entry)
+        open_ones = [name for name, namespace in owned.items() if not namespace.view.terminating]
+        # All quotas first: whatever becomes of the pods of one namespace, no other one stays open.
+        closing = (
+            self._keeper.close(closed(name, allocation), current.world, self._members(allocation, decision, name))
+            for name in open_ones
+        )
+        settled = all(await together(closing))
+        pods = sum([await self._eviction.all_of(name, evicted_since(decision)) for name in open_ones])
+        if erasing:
+            for name in open_ones:
+                await self._takedown.finish(closed(name, allocation), current.world, delete=True)
+        rest = await self._give_back(entry, owned.values(), current) if settled else True
+        drained = settled and not pods and not rest
+        places = {name: Place(allocation.place_uids.get(name, ""), held) for name, held in allocation.placed.items()}
+        places |= {name: Place(found.uid, allocation.placed.get(name, {})) for name, found in owned.items()}
+        return Progress(
+            reason=Reason.DRAINING,
+            message=self._message(len(owned), pods, erasing=erasing),
+            namespaces=dict.fromkeys(places, False),
+            places=places,
+            draining=not drained and (decision.evict or erasing or not settled),
+            drained=drained,
+        )
+
+    async def _still(self, entry: Entry) -> bool:
+        """Whether this is still what is asked for, by the API server and not by the cache: data does not come back."""
+        now = await self._api.get(TENANT_ALLOCATION.path(entry.view.name))
+        if now is None:
+            return False
+        metadata = now["metadata"]
+        return bool(metadata["uid"] == entry.uid and metadata["generation"] == entry.view.generation)
+
+    def _members(self, allocation: Allocation, decision: Decision, namespace: str) -> tuple[Member, ...]:
+        """Who may do what: all as before while pods may still run, then everybody may look."""
+        asked_for = any(share.namespace == namespace for share in allocation.shares)
+        members = allocation.spec.members if allocation.spec and asked_for else ()
+        if not decision.view_only:
+            return members
+        return tuple(member.model_copy(update={"role": MemberRole.VIEW}) for member in members)
+
+    async def _give_back(self, entry: Entry, owned: Iterable[Entry], current: Round) -> bool:
+        """Lower status.grant to what is still held in truth; True while devices are."""
+        allocation: Allocation = entry.view
+        held = await self._holdings.in_truth(owned, allocation, current)
+        lowered = positive({pool: min(amount, held.get(pool, 0)) for pool, amount in allocation.granted.items()})
+        if lowered != dict(allocation.granted):
+            await self._lower_grant(entry, lowered)
+        return any(pool.kind is PoolKind.ACCELERATORS for pool in lowered)
+
+    @staticmethod
+    def _message(namespaces: int, pods: int, *, erasing: bool) -> str:
+        if erasing:
+            return f"{namespaces} namespace{'s' if namespaces != 1 else ''} being deleted" if namespaces else ""
+        return f"{pods} pod{'s' if pods != 1 else ''} still running" if pods else ""
+
+
+def closed(name: str, allocation: Allocation) -> NamespaceTarget:
+    """A namespace in which nothing new may begin; what is there stays."""
+    return NamespaceTarget(name, allocation.name, allocation.uid, closed=True)
+
+
+def evicted_since(decision: Decision) -> datetime | None:
+    """From when on pods have to go; None: they may stay."""
+    if not decision.evict or decision.window is None or decision.window.drain_at is None:
+        return None
+    return date(decision.window.drain_at)
