@@ -14,10 +14,10 @@ import signal
 import sys
 from typing import Any
 
-from bitgoeul.cli import crds, run
+from bitgoeul.cli import calendar, crds, plan, queue, run, why
 from bitgoeul.cli.main import main
 
-COMMANDS = (crds, run)  # imported here once, for all children
+COMMANDS = (calendar, crds, plan, queue, run, why)  # imported here once, for all children
 
 PATIENCE_SECONDS = 60  # a command that should have ended by itself
 

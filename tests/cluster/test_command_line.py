@@ -17,6 +17,7 @@ import yaml
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.admin import Admin
 from tests.cluster.faults import Finished, ForkServer, Kubeconfig, make_kubeconfig
+from tests.cluster.scenario import World
 
 pytest_plugins = ["tests.cluster.fault_fixtures"]
 
@@ -68,6 +69,18 @@ def complaint(finished: Finished) -> str:
     pytest.param("crds --output-dir /proc/nowhere", "cannot write", id="a folder that cannot be made"),
     pytest.param("nodes add --count 0", "1<=x<=10000", id="no nodes"),
     pytest.param("up --port 80", "1024<=x<=65535", id="a port for administrators"),
+    pytest.param("plan --pool a100", "--pool and --devices belong together", id="a pool without devices"),
+    pytest.param("plan --duration 24h", "--duration goes with them", id="a duration of nothing"),
+    pytest.param("plan --pool a100 --devices 0", "1<=x<=1000000", id="no devices"),
+    pytest.param("plan --pool a100 --devices 8 --duration 1d", "--duration: not a duration: '1d'", id="days"),
+    pytest.param("plan --pool a100 --devices 8 --duration 0s", "must be more than 0s", id="no time at all"),
+    pytest.param("plan -f /nowhere/new.yaml", "/nowhere/new.yaml: No such file", id="a missing file"),
+    pytest.param("plan -f /proc", "/proc: Is a directory", id="a folder as file"),
+    pytest.param("plan -f -", "standard input: there is no object in it", id="an empty standard input"),
+    pytest.param("plan -o yaml", "not one of 'table', 'json'", id="an unknown output"),
+    pytest.param("why", "Missing argument 'NAME'", id="nobody's why"),
+    pytest.param("queue", "no cluster given", id="a queue of no cluster"),
+    pytest.param("calendar --kubeconfig FILE", "no answer from https://127.0.0.1:1", id="a calendar without answer"),
 ])  # fmt: skip
 def test_wrong_use_is_told_in_one_line(bitgoeul: ForkServer, tmp_path: Path, arguments: str, said: str) -> None:
     """Also usage errors exit with 1: here 2 means that something is not ready."""
@@ -193,6 +206,58 @@ def test_a_server_that_is_not_what_it_should_be(
         file = write(tmp_path, make_kubeconfig(address))
         line = complaint(bitgoeul.run("run", f"--kubeconfig={file}", "--metrics-port=0"))
     assert [text for text in said if text not in line] == [], line
+
+
+@pytest.mark.parametrize("command", ["plan", "queue", "calendar", "why blue"])
+def test_a_cluster_without_our_kinds_is_not_ready(bitgoeul: ForkServer, tmp_path: Path, command: str) -> None:
+    """Exit code 2, and the command that helps."""
+    with serving((200, VERSION), (404, b"404 page not found")) as address:
+        finished = bitgoeul.run(*command.split(), f"--kubeconfig={write(tmp_path, make_kubeconfig(address))}")
+    assert (finished.code, finished.out) == (2, "")
+    assert len(finished.err.splitlines()) == 1
+    assert "bitgoeul crds | kubectl apply -f -" in finished.err
+
+
+def test_an_allocation_that_nobody_has_seen_is_not_ready(
+    bitgoeul: ForkServer, plane: ControlPlane, fault_world: World
+) -> None:
+    """Exit code 2 where the answer needs a status: without an operator there is none."""
+    name = fault_world.allocate("unseen", {fault_world.name("nowhere"): 1})
+    finished = bitgoeul.run("why", name, f"--kubeconfig={plane.kubeconfig}")
+    assert (finished.code, finished.out) == (2, "")
+    assert finished.err.splitlines() == [
+        f"Error: {name} has no status yet: the operator has not seen it; is it running? bitgoeul run"
+    ]
+
+
+@pytest.mark.parametrize(("time", "said"), [
+    pytest.param("tomorrow", "--at: not a time: 'tomorrow'", id="a word"),
+    pytest.param("2027-01-01", "--at: not a time", id="a date without time"),
+    pytest.param("2027-01-01T00:00:00", "--at: not a time", id="a time without zone"),
+    pytest.param("2027-02-30T00:00:00Z", "--at: not a time", id="a day that does not exist"),
+    pytest.param("2001-01-01T00:00:00Z", "name a time ahead", id="a time that is over"),
+    pytest.param("9999-12-31T23:59:59Z", "before the year 2200", id="a time too far ahead"),
+    pytest.param("-24h", "--at: not a time", id="a time ago"),
+])  # fmt: skip
+def test_a_time_that_cannot_be_asked_about(bitgoeul: ForkServer, tmp_path: Path, time: str, said: str) -> None:
+    """The line says what would be right."""
+    with serving((200, VERSION), EMPTY_LIST) as address:
+        file = write(tmp_path, make_kubeconfig(address))
+        assert said in complaint(bitgoeul.run("plan", f"--kubeconfig={file}", f"--at={time}"))
+
+
+def test_an_empty_cluster_has_nothing_to_tell(bitgoeul: ForkServer, tmp_path: Path) -> None:
+    """Standard output is for data; where there is none, a person is told so on standard error."""
+    with serving((200, VERSION), EMPTY_LIST) as address:
+        option = f"--kubeconfig={write(tmp_path, make_kubeconfig(address))}"
+        found = {command: bitgoeul.run(command, option) for command in ("queue", "calendar", "plan")}
+        unknown = complaint(bitgoeul.run("plan", option, "--pool=a100", "--devices=8"))
+    assert [(one.code, one.out, one.err) for one in found.values()] == [
+        (0, "", "nobody waits\n"),
+        (0, "", "there is no pool yet\n"),
+        (0, "nobody is delayed\n", ""),
+    ]
+    assert "there is no AcceleratorPool a100; there is none at all" in unknown
 
 
 @pytest.mark.parametrize("address", [

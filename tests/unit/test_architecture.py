@@ -23,14 +23,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": set(),
     "planning": {"api"},
     "desired": {"api", "planning"},
+    "whatif": {"api", "planning", "desired"},
     "cluster": {"api", "planning", "desired"},
     "metrics": {"api", "planning", "desired"},
     "controller": {"api", "planning", "desired", "cluster", "metrics"},
     "local": {"api", "planning", "desired", "cluster", "metrics", "controller"},
     "demo": {"api", "planning", "desired", "cluster", "metrics", "controller", "local"},
-    "cli": {"api", "planning", "desired", "cluster", "metrics", "controller", "local", "demo"},
+    "cli": {"api", "planning", "desired", "cluster", "metrics", "controller", "local", "demo", "whatif"},
 }
-PURE = {"api", "planning", "desired"}
+PURE = {"api", "planning", "desired", "whatif"}
 
 # Who may import what comes from outside; everybody else may not.
 RESERVED = {"kubernetes": "cluster/", "kopf": "controller/handlers.py"}

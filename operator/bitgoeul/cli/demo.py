@@ -17,9 +17,10 @@ import click
 
 from bitgoeul.cluster.client import connect
 from bitgoeul.controller.operator import Operator, Options
-from bitgoeul.demo.cluster import Cluster
+from bitgoeul.demo.board import Board
+from bitgoeul.demo.cluster import Cluster, offset_to
 from bitgoeul.demo.screen import LiveScreen, Screen, ScreenHandler
-from bitgoeul.demo.story import Story, introduce
+from bitgoeul.demo.story import PILOT_BEGINS, Story, introduce
 from bitgoeul.errors import ClusterError, UserError
 from bitgoeul.local.build import ensure_binary
 from bitgoeul.local.launcher import ControlPlane
@@ -50,7 +51,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
 def demo(once: bool, tenants: int, timeout: float) -> None:
     """
-    Show the operator at work: pools, tenants, a queue and a quota, on a real control plane with simulated nodes.
+    Show the operator at work: pools that grow by stages, tenants, a queue and a quota, from 2021 to 2024.
+
+    The control plane is real, the nodes are simulated, and the clock is shifted.
 
     Everything runs on this machine, without Docker, and is removed at the end. Without --once it goes on until Ctrl-C,
     with the cluster open to kubectl from another terminal.
@@ -105,8 +108,10 @@ async def perform(
 
     listen()
     async with connect(plane.kubeconfig) as api, connect(plane.kubeconfig) as operator_api:
-        operator = Operator(operator_api, Options(metrics_port=None))
-        cluster = Cluster(api, screen, lambda: operator.queue.idle and operator.planner.idle, patience_seconds)
+        operator = Operator(operator_api, Options(metrics_port=None, clock_offset=offset_to(PILOT_BEGINS)))
+        cluster = Cluster(
+            api, screen, lambda board: at_rest(operator, board), operator.shift_clock, patience_seconds=patience_seconds
+        )
         await cluster.install()
         logging.basicConfig(level=logging.WARNING, handlers=[ScreenHandler(screen)], force=True)
         pause = PAUSE_SECONDS if isinstance(screen, LiveScreen) and not once else 0
@@ -124,6 +129,12 @@ async def perform(
         if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
             raise outcome
     return None
+
+
+def at_rest(operator: Operator, board: Board) -> bool:
+    """Whether the operator has nothing to do, and the board says what it decided last: some figures come later."""
+    current = operator.planner.round
+    return current is not None and operator.queue.idle and operator.planner.idle and board.says(current.plan)
 
 
 async def tell(story: Story, plane: ControlPlane, screen: Screen, *, once: bool) -> None:
@@ -144,5 +155,7 @@ def invite(plane: ControlPlane, screen: Screen) -> None:
     if shutil.which("kubectl") is None:
         screen.command(f"alias kubectl='{plane.binary} kubectl'")
     screen.command("kubectl get bitgoeul")
-    screen.command("kubectl delete ta narae   # gives its devices back: who starts now?")
+    screen.command("bitgoeul queue            # who waits, in order")
+    screen.command("bitgoeul why onggi        # why, until when, and what would start now")
+    screen.command("kubectl delete ta dambi   # gives its devices back: who starts now?")
     screen.say()

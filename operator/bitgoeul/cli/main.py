@@ -23,6 +23,10 @@ COMMANDS = {
     "crds": "bitgoeul.cli.crds:crds",
     "run": "bitgoeul.cli.run:run",
     "demo": "bitgoeul.cli.demo:demo",
+    "plan": "bitgoeul.cli.plan:plan",
+    "queue": "bitgoeul.cli.queue:queue",
+    "calendar": "bitgoeul.cli.calendar:calendar",
+    "why": "bitgoeul.cli.why:why",
 }
 
 

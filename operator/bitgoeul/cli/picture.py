@@ -1,0 +1,170 @@
+"""
+The cluster at one moment, as commands that only look read it: each kind is listed once, nothing is written.
+
+What the planner reads, in the same way; and the time by which the operator plans, which it publishes on its Lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from bitgoeul.api.names import CLOCK_OFFSET_ANNOTATION, GROUP, LEASE_NAME, OPERATOR_NAMESPACE
+from bitgoeul.api.quantities import format_offset, parse_offset
+from bitgoeul.cli.connection import cluster_options
+from bitgoeul.cluster.cache import Cache
+from bitgoeul.cluster.client import Api, ApiError, NoAnswerError, connect, overheard
+from bitgoeul.cluster.kinds import LEASE, NAMESPACE, NODE, OWN_KINDS, RESOURCE_QUOTA
+from bitgoeul.controller.planner import observe
+from bitgoeul.controller.preflight import ask, check_version, served
+from bitgoeul.errors import NotReadyError, QuantityError, UserError
+from bitgoeul.planning.decisions import Plan
+from bitgoeul.planning.plan import make_plan
+from bitgoeul.planning.snapshot import Observed, Snapshot, build_snapshot
+
+READ = (*OWN_KINDS, NODE, NAMESPACE, RESOURCE_QUOTA)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """
+    What was read.
+
+    Attributes:
+        live: Kind and name → the object, of our own kinds.
+        wall: The real time.
+        offset: By how much the time by which is planned is shifted.
+    """
+
+    observed: Observed
+    live: Mapping[tuple[str, str], Mapping[str, Any]]
+    wall: datetime
+    offset: timedelta
+
+    @property
+    def now(self) -> datetime:
+        """The time by which is planned."""
+        return self.wall + self.offset
+
+    def planned(self) -> tuple[Snapshot, Plan]:
+        """What the operator's planner makes of it."""
+        snapshot = build_snapshot(self.observed, self.now, self.wall)
+        return snapshot, make_plan(snapshot)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which cluster is asked, and where its operator keeps its Lease."""
+
+    kubeconfig: str | None
+    context: str | None
+    namespace: str
+
+
+def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of ``Target``, and ``--output``."""
+    command = click.option(
+        "--output",
+        "-o",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="For people, or for programs.",
+    )(command)
+    command = click.option(
+        "--namespace",
+        default=OPERATOR_NAMESPACE,
+        show_default=True,
+        metavar="NAME",
+        help="Where the operator's Lease is, which says by which clock it plans.",
+    )(command)
+    return cluster_options(command)
+
+
+def read_picture(target: Target) -> Picture:
+    """
+    Read everything; says on standard error when the operator's clock is shifted.
+
+    Raises:
+        UserError: The cluster does not answer or refuses; ``NotReadyError`` when it does not know our kinds.
+    """
+    picture = ask_cluster(target, lambda api: look(api, target.namespace))
+    if picture.offset:
+        click.echo(f"planning by a clock that is shifted by {format_offset(picture.offset)}", err=True)
+    return picture
+
+
+def ask_cluster(target: Target, question: Callable[[Api], Awaitable[T]]) -> T:
+    """
+    Put a question to the cluster.
+
+    Raises:
+        UserError: It does not answer, or refuses.
+    """
+
+    async def put() -> T:
+        async with connect(target.kubeconfig, target.context) as api:
+            try:
+                return await question(api)
+            except NoAnswerError as error:
+                raise UserError(
+                    f"no answer from {api.server}: is the cluster up, and is the kubeconfig right? ({error})"
+                ) from error
+            except ApiError as error:
+                raise UserError(f"{api.server} refuses: {error.message}") from error
+
+    return asyncio.run(put())
+
+
+async def look(api: Api, namespace: str) -> Picture:
+    """List what planning looks at."""
+    check_version(api.server, await ask(api, "/version"))
+    missing = [kind.kind for kind in OWN_KINDS if not await served(api, kind.path())]
+    if missing:
+        raise NotReadyError(
+            f"the cluster does not know {', '.join(missing)} ({GROUP}); run: bitgoeul crds | kubectl apply -f -"
+        )
+    cache = Cache()
+    lists = await asyncio.gather(*(api.list_all(kind.path(), kind.selector) for kind in READ))
+    # An object that cannot be read counts as absent, as for the operator, which tells of it in its log.
+    with overheard("bitgoeul.cluster.cache"):
+        for kind, (objects, version) in zip(READ, lists, strict=True):
+            cache.replace(kind, objects, int(version or 0))
+    observed, _ = observe(cache)
+    return Picture(
+        observed=observed,
+        live={(kind.kind, entry.obj["metadata"]["name"]): entry.obj for kind in OWN_KINDS for entry in cache.all(kind)},
+        wall=present(),
+        offset=await read_offset(api, namespace),
+    )
+
+
+async def read_offset(api: Api, namespace: str) -> timedelta:
+    """
+    The shift that the operator publishes; none where there is no Lease.
+
+    Raises:
+        UserError: It publishes something else.
+    """
+    lease = await api.get(LEASE.path(LEASE_NAME, namespace))
+    annotations = ((lease or {}).get("metadata") or {}).get("annotations") or {}
+    text = annotations.get(CLOCK_OFFSET_ANNOTATION, "0s")
+    try:
+        return parse_offset(text)
+    except QuantityError as error:
+        raise UserError(
+            f"Lease {namespace}/{LEASE_NAME}: annotation {CLOCK_OFFSET_ANNOTATION}: {error}; the operator writes it"
+        ) from error
+
+
+def present() -> datetime:
+    """The real time in whole milliseconds, which is how finely is planned."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,0 +1,323 @@
+"""``bitgoeul plan``: what would be if something were applied, asked for, or later; nothing is changed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bitgoeul.api import TenantAllocation
+from bitgoeul.api.quantities import format_offset, parse_duration
+from bitgoeul.api.values import MAX_DEVICES
+from bitgoeul.cli.calendar import known_text
+from bitgoeul.cli.output import amounts_in_brief, brief, instant_of, print_json, print_table, shift_text
+from bitgoeul.cli.picture import Picture, Target, ask_cluster, read_picture, target_options
+from bitgoeul.cluster.client import JSON_PATCH, Api, ApiError
+from bitgoeul.cluster.kinds import BY_KIND
+from bitgoeul.desired.allocation_status import holdings
+from bitgoeul.desired.pool_status import as_field
+from bitgoeul.errors import QuantityError, UserError
+from bitgoeul.planning.decisions import Plan
+from bitgoeul.planning.moments import day, moment, span
+from bitgoeul.planning.plan import make_plan
+from bitgoeul.planning.pools import accelerator
+from bitgoeul.planning.snapshot import Observed, Snapshot
+from bitgoeul.whatif.changes import Live, change, made_up
+from bitgoeul.whatif.comparison import Comparison, Outcome, Row, Shortage, compare
+from bitgoeul.whatif.future import carry_over, open_snapshot, play
+from bitgoeul.whatif.manifests import Manifest, Skipped, read_manifests
+
+COLUMNS = ("Allocation", "Organization", "Priority", "Asks", "Before", "After", "Moves")
+LONGEST_DURATION = "87600h"  # as the API has it
+
+RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}([.]\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
+
+
+@click.command(short_help="Show what would be; changes nothing.")
+@target_options
+@click.option(
+    "--filename",
+    "-f",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="New or changed pools and allocations, as YAML or JSON; - is standard input. May be repeated.",
+)
+@click.option("--pool", metavar="NAME", help="Try an allocation out of this AcceleratorPool; needs --devices.")
+@click.option("--devices", type=click.IntRange(1, MAX_DEVICES), metavar="N", help="How many devices it asks for.")
+@click.option("--duration", metavar="DURATION", help="For how long it asks, such as 2160h.  [default: open-ended]")
+@click.option(
+    "--at", metavar="TIME", help="Ask at this time, such as 2027-01-01T00:00:00+09:00, or in so long, such as 720h."
+)
+def plan(
+    kubeconfig: str | None,
+    context: str | None,
+    namespace: str,
+    output: str,
+    files: tuple[str, ...],
+    pool: str | None,
+    devices: int | None,
+    duration: str | None,
+    at: str | None,
+) -> None:
+    """
+    Show who would start when, who would move and by how much, and what would be refused.
+
+    The operator's own planner looks at the cluster as it is, and at the same cluster with the objects of the files
+    and the allocation of --pool. Nothing is changed. Without either it shows all who have not got what they ask for.
+
+    With --at the cluster is played up to that time first: who waits starts in turn, and what ends is given back.
+    """
+    if (pool is None) != (devices is None) or (duration is not None and pool is None):
+        raise click.UsageError("--pool and --devices belong together; --duration goes with them")
+    if duration is not None:
+        check_duration(duration)
+    manifests = read_files(files)
+    target = Target(kubeconfig, context, namespace)
+    picture = read_picture(target)
+    until = read_time(at, picture.now) if at is not None else None
+    if manifests:
+        ask_cluster(target, lambda api: check_with_server(api, manifests, picture.live))
+    observed = change(picture.observed, manifests, picture.live, picture.wall)
+    if pool is not None and devices is not None:
+        check_pool(observed, pool)
+        extra = made_up(observed, pool, devices, duration)
+        observed = change(observed, [extra], {}, picture.wall)
+        manifests.append(extra)
+    comparison = ask(picture, observed, manifests, until)
+    present = until or picture.now
+    if output == "json":
+        print_json(as_json(comparison, picture, present))
+    else:
+        print_comparison(comparison, day(moment(present)) if until else "")
+
+
+# -- what is asked
+
+
+def read_files(files: Iterable[str]) -> list[Manifest]:
+    """
+    The objects of all files; what planning does not look at is named on standard error.
+
+    Raises:
+        UserError: A file cannot be read, or something in it is wrong.
+    """
+    manifests = []
+    for file in files:
+        source, text = read_text(file)
+        for found in read_manifests(source, text):
+            if isinstance(found, Skipped):
+                click.echo(f"{found.place}: {found.kind} {found.name} is left out: planning does not ask it", err=True)
+            else:
+                manifests.append(found)
+    return manifests
+
+
+def read_text(file: str) -> tuple[str, str]:
+    """A file's name for messages, and its text."""
+    source = "standard input" if file == "-" else file
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return source, data.decode()
+    except OSError as error:
+        raise UserError(f"{source}: {error.strerror}; name a file of YAML, or - for standard input") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{source}: not a text in UTF-8: {error.reason} at byte {error.start}") from error
+    except ValueError as error:  # a name with a null byte
+        raise UserError(f"{source!r}: {error}") from error
+
+
+def read_time(text: str, now: datetime) -> datetime:
+    """
+    A moment ahead, written in RFC 3339 or as a duration from now.
+
+    Raises:
+        UserError: It is neither, or not ahead.
+    """
+    try:
+        until = datetime.fromisoformat(text.upper()) if RFC3339.fullmatch(text) else now + parse_duration(text)
+        until = until.astimezone(UTC)
+    except (QuantityError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"--at: not a time: {text!r}; write RFC 3339 with seconds and offset, such as 2027-01-01T00:00:00+09:00, "
+            "or a duration from now in whole hours, minutes and seconds, such as 720h"
+        ) from error
+    if until < now:
+        raise UserError(f"--at: {text} is over: the operator's clock says {day(moment(now))}; name a time ahead")
+    if until.year >= 2200:
+        raise UserError(f"--at: {text} is too far ahead; name a time before the year 2200")
+    return until
+
+
+def check_duration(text: str) -> None:
+    """
+    See that a duration is one that the API takes.
+
+    Raises:
+        UserError: It is not.
+    """
+    try:
+        length = span(text)
+    except QuantityError as error:
+        raise UserError(f"--duration: {error}") from error
+    if not 0 < length <= span(LONGEST_DURATION):
+        raise UserError(f"--duration: {text}: must be more than 0s and at most {LONGEST_DURATION}")
+
+
+def check_pool(observed: Observed, pool: str) -> None:
+    """
+    See that a pool of devices exists.
+
+    Raises:
+        UserError: It does not.
+    """
+    known = [accelerator(one.metadata.name) for one in observed.accelerator_pools]
+    if accelerator(pool) in known:
+        return
+    if pool in (one.metadata.name for one in observed.storage_pools):
+        raise UserError(f"--pool: {pool} is a StoragePool; write an allocation into a file to try storage")
+    raise UserError(f"--pool: there is no AcceleratorPool {pool}; {known_text(known)}")
+
+
+async def check_with_server(api: Api, manifests: Iterable[Manifest], live: Live) -> None:
+    """
+    Have the API server judge the objects, as it would when they are applied, without applying them.
+
+    Only it knows the rules over several fields. Whoever may not write is not judged, and told so on standard error.
+
+    Raises:
+        UserError: It would refuse one.
+    """
+    for manifest in manifests:
+        kind = BY_KIND[manifest.kind]
+        params = {"dryRun": "All", "fieldValidation": "Strict"}
+        try:
+            if (manifest.kind, manifest.name) in live:
+                patch = [{"op": "replace", "path": "/spec", "value": manifest.spec}]
+                await api.request("PATCH", kind.path(manifest.name), patch, content_type=JSON_PATCH, params=params)
+            else:
+                body = {
+                    "apiVersion": kind.api_version,
+                    "kind": kind.kind,
+                    "metadata": {"name": manifest.name},
+                    "spec": manifest.spec,
+                }
+                await api.request("POST", kind.path(), body, params=params)
+        except ApiError as error:
+            if error.status == 403:
+                click.echo(f"not judged by the API server, which refuses to: {error.message}", err=True)
+                return
+            if error.status not in (400, 422):
+                raise
+            raise UserError(
+                f"{manifest.title}: {error.message.partition(' is invalid: ')[2] or error.message}"
+            ) from error
+
+
+# -- the answer
+
+
+def ask(picture: Picture, changed: Observed, manifests: Iterable[Manifest], until: datetime | None) -> Comparison:
+    """Plan for the cluster as it is and for the changed one, and compare."""
+    subjects = list(dict.fromkeys(m.name for m in manifests if m.kind == TenantAllocation.__name__))
+    before = planned(open_snapshot(picture.observed, picture.now, picture.wall))
+    unchanged = changed == picture.observed
+    if until is None:
+        after = before if unchanged else planned(open_snapshot(changed, picture.now, picture.wall))
+        return compare(before, after, subjects, whole=unchanged)
+    past = play(picture.observed, picture.now, until, picture.wall)
+    if unchanged:
+        return compare(before, planned(past), subjects, whole=True)
+    after = planned(carry_over(open_snapshot(changed, until, picture.wall), past))
+    return compare(planned(past), after, subjects)
+
+
+def planned(snapshot: Snapshot) -> tuple[Snapshot, Plan]:
+    return snapshot, make_plan(snapshot)
+
+
+def print_comparison(comparison: Comparison, at: str) -> None:
+    """The rows, why those of interest do not start, and the summary as the last line."""
+    if comparison.rows:
+        print_table(COLUMNS, [as_row(row) for row in comparison.rows])
+        click.echo()
+    for row in comparison.rows:
+        if row.after.message and (row.subject or row.later or row.refused):
+            click.echo(f"{row.name}  {row.after.reason}: {row.after.message}")
+    for shortage in comparison.shortages:
+        click.echo(shortage_text(shortage))
+    click.echo(f"{f'at {at}: ' if at else ''}{comparison.summary}")
+
+
+def as_row(row: Row) -> list[str]:
+    return [
+        row.name,
+        row.organization,
+        str(row.priority),
+        amounts_in_brief(row.asks),
+        "new" if row.before is None else row.before.text,
+        row.after.text,
+        "" if row.moves is None else shift_text(row.moves),
+    ]
+
+
+def shortage_text(shortage: Shortage) -> str:
+    amount = brief(shortage.pool, shortage.amount)
+    hurt = f"; hurts the promised start of {', '.join(shortage.hurts)}" if shortage.hurts else ""
+    return f"{shortage.pool.name}  from {day(shortage.since)} on up to {amount} more promised than there is{hurt}"
+
+
+def as_json(comparison: Comparison, picture: Picture, present: datetime) -> dict[str, Any]:
+    return {
+        "time": instant_of(moment(present)),
+        "clockOffset": format_offset(picture.offset),
+        "allocations": [row_as_json(row) for row in comparison.rows],
+        "overcommitted": [
+            {
+                "pool": shortage.pool.name,
+                "kind": shortage.pool.kind,
+                "from": instant_of(shortage.since),
+                "amount": as_field(shortage.pool, shortage.amount),
+                "hurts": list(shortage.hurts),
+            }
+            for shortage in comparison.shortages
+        ],
+        "summary": {
+            "later": comparison.later,
+            "earlier": comparison.earlier,
+            "refused": comparison.refused,
+            "text": comparison.summary,
+        },
+    }
+
+
+def row_as_json(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "organization": row.organization,
+        "priority": row.priority,
+        "asks": holdings(row.asks),
+        "subject": row.subject,
+        "before": None if row.before is None else outcome_as_json(row.before),
+        "after": outcome_as_json(row.after),
+        "movesSeconds": None if row.moves is None else row.moves // 1000,
+        "later": row.later,
+        "earlier": row.earlier,
+    }
+
+
+def outcome_as_json(found: Outcome) -> dict[str, Any]:
+    return {
+        "phase": found.phase,
+        "starts": instant_of(found.begins),
+        "end": instant_of(found.end),
+        "pending": found.pending,
+        "position": found.position,
+        "reason": found.reason,
+        "message": found.message,
+    }

@@ -1,0 +1,292 @@
+"""What would be: changed clusters, later times, and two plans beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bitgoeul.api.conditions import Phase, Reason
+from bitgoeul.errors import UserError
+from bitgoeul.planning.moments import day, moment
+from bitgoeul.planning.plan import make_plan
+from bitgoeul.planning.pools import accelerator
+from bitgoeul.planning.snapshot import Observed, Snapshot
+from bitgoeul.whatif.changes import change, made_up
+from bitgoeul.whatif.comparison import Comparison, compare, outcomes
+from bitgoeul.whatif.future import carry_over, open_snapshot, play
+from bitgoeul.whatif.manifests import Manifest
+from tests.unit.builders import (
+    GPU,
+    NOW,
+    make_accelerator_pool,
+    make_allocation,
+    make_held,
+    make_node,
+    make_storage_pool,
+    observe,
+)
+from tests.unit.builders import Manifest as Obj
+
+A100 = accelerator("a100")
+DAY = timedelta(days=1)
+AT_ONCE = {"grace": "0s"}  # devices come free at the end
+# 8 devices. ``held`` has 6 of them for 30 days from now on; ``waits`` wants 4 and has to wait for it.
+POOL = make_accelerator_pool("a100")
+NODE = make_node()
+
+
+def window(start_days: float = 0, end_days: float | None = None) -> Obj:
+    ends = {} if end_days is None else {"end": (NOW + end_days * DAY).isoformat()}
+    return {"start": (NOW + start_days * DAY).isoformat(), **ends}
+
+
+def active(name: str, devices: int, days: float, created: int = 0, **spec: Any) -> list[Obj]:
+    """An allocation in force, with its namespace."""
+    obj = make_allocation(
+        name, {"a100": devices}, created=created, grant={"accelerators": {"a100": devices}},
+        window=window(0, days), expiry=AT_ONCE, **spec,
+    )  # fmt: skip
+    obj["status"] |= {
+        "window": {"start": NOW.isoformat(), "end": (NOW + days * DAY).isoformat()},
+        "conditions": [{"type": "Admitted", "status": "True"}],
+    }
+    return [obj, *make_held(name, {GPU: devices}, pools=["a100"])]
+
+
+def waiter(name: str, devices: int, created: int, **spec: Any) -> Obj:
+    return make_allocation(name, {"a100": devices}, created=created, expiry=AT_ONCE, **spec)
+
+
+CLUSTER = [
+    POOL,
+    NODE,
+    *active("held", 6, 30),
+    waiter("waits", 4, created=1, window={"duration": "240h"}),
+    waiter("small", 2, created=2, window={"duration": "240h"}),
+]
+
+
+def manifest(obj: Obj, **spec: Any) -> Manifest:
+    """The object as a file would have it, changed."""
+    return Manifest("file", obj["kind"], obj["metadata"]["name"], {**obj["spec"], **spec})
+
+
+def live(objects: Iterable[Obj]) -> dict[tuple[str, str], Obj]:
+    return {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
+
+
+def answer(objects: list[Obj], *manifests: Manifest) -> Comparison:
+    """What the objects of files would change."""
+    observed = observe(objects)
+    changed = change(observed, manifests, live(objects), NOW)
+    subjects = [one.name for one in manifests if one.kind == "TenantAllocation"]
+    return compare(planned(observed), planned(changed), subjects, whole=changed == observed)
+
+
+def planned(observed: Observed) -> Any:
+    snapshot = open_snapshot(observed, NOW, NOW)
+    return snapshot, make_plan(snapshot)
+
+
+def told(comparison: Comparison) -> dict[str, tuple[str, str]]:
+    """What stands before and after, by name."""
+    return {row.name: (row.before.text if row.before else "new", row.after.text) for row in comparison.rows}
+
+
+def date_in(days: float) -> str:
+    return day(moment(NOW + days * DAY))
+
+
+def test_without_a_change_all_who_wait_are_shown() -> None:
+    """And nobody is delayed; who has what it asks for, or gets it at once, is left out."""
+    found = answer(CLUSTER)
+    waits = f"waits until {date_in(30)}"
+    assert told(found) == {"waits": (waits, waits)}
+    assert found.summary == "nobody is delayed"
+
+
+def test_a_new_allocation_that_goes_first_delays_those_behind() -> None:
+    """The rows say by how much, and the last line how many."""
+    big = manifest(waiter("big", 8, 0), priority=500, window={"duration": "240h"})
+    found = answer(CLUSTER, big)
+    assert told(found) == {
+        "big": ("new", f"waits until {date_in(30)}"),
+        "waits": (f"waits until {date_in(30)}", f"waits until {date_in(40)}"),
+    }
+    moved = found.rows[1]
+    assert (moved.moves, moved.later, moved.earlier) == (10 * 86_400_000, True, False)
+    assert found.summary == "1 starts later"
+
+
+def test_a_new_allocation_at_the_end_delays_nobody() -> None:
+    """It takes its place behind all who ask already."""
+    found = answer(CLUSTER, manifest(waiter("late", 8, 0)))
+    assert told(found) == {"late": ("new", f"waits until {date_in(40)}")}
+    assert found.summary == "nobody is delayed"
+
+
+def test_a_changed_allocation_keeps_what_it_has() -> None:
+    """Its status, age and identity are those of the live object: a later end goes before those who came later."""
+    found = answer(CLUSTER, manifest(CLUSTER[2], window=window(0, 60)))
+    assert told(found) == {
+        "held": (f"Active until {date_in(30)}", f"Active until {date_in(60)}"),
+        "waits": (f"waits until {date_in(30)}", f"waits until {date_in(60)}"),
+    }
+    assert found.summary == "1 starts later"
+
+
+def test_growth_that_has_to_wait_is_told_beside_what_is_held() -> None:
+    """One that has something keeps it, and moves for nobody."""
+    found = answer(CLUSTER, manifest(CLUSTER[2], accelerators=[{"pool": "a100", "devices": 9}]))
+    refused = f"Active until {date_in(30)}, change refused: ExceedsPoolCapacity"
+    assert told(found) == {"held": (f"Active until {date_in(30)}", refused)}
+    assert found.summary == "nobody is delayed, 1 is refused"
+    grown = answer(
+        [POOL, NODE, *active("held", 4, 30), *active("other", 4, 5)],
+        manifest(CLUSTER[2], accelerators=[{"pool": "a100", "devices": 8}]),
+    )
+    assert told(grown)["held"][1] == f"Active until {date_in(30)}, more waits until {date_in(5)}"
+    assert grown.summary == "nobody is delayed"
+
+
+def test_an_edited_stage_moves_an_earliest_start() -> None:
+    """More capacity from a date on lets somebody start then."""
+    stages = [
+        {"name": "now", "from": window(-1)["start"], "devices": 8},
+        {"name": "more", "from": window(5)["start"], "devices": 16},
+    ]
+    found = answer(CLUSTER, manifest(POOL, stages=stages))
+    assert told(found) == {"waits": (f"waits until {date_in(30)}", f"waits until {date_in(5)}")}
+    assert (found.rows[0].moves, found.summary) == (-25 * 86_400_000, "nobody is delayed, 1 starts earlier")
+
+
+def test_a_smaller_stage_names_the_pool_that_is_short() -> None:
+    """What is held reaches into a time in which there is less."""
+    stages = [
+        {"name": "now", "from": window(-1)["start"], "devices": 8},
+        {"name": "less", "from": window(5)["start"], "devices": 4},
+    ]
+    promised = waiter("later", 1, 0, window=window(3, 8))
+    promised["status"] = {"promised": {"accelerators": {"a100": 1}}, "window": window(3, 8)}
+    found = answer([*CLUSTER, promised], manifest(POOL, stages=stages))
+    [short] = found.shortages
+    assert (short.pool, short.since, short.amount) == (A100, moment(NOW + 5 * DAY), 3)
+    assert short.hurts == ("later",)
+    assert "1 pool is overcommitted" in found.summary
+
+
+def test_a_new_pool_is_not_held_back_by_quotas_that_do_not_name_it() -> None:
+    """That passes within seconds of its being made, and is not what is asked about."""
+    pool = make_accelerator_pool("npu", "furiosa.ai/npu")
+    objects = [*CLUSTER, make_node("npu-1", "npu", 4, "furiosa.ai/npu")]
+    found = answer(objects, manifest(pool), manifest(make_allocation("blue", {"npu": 4})))
+    assert told(found)["blue"] == ("new", "starts now")
+
+
+def test_what_would_be_refused_is_counted() -> None:
+    """With the reason in the row."""
+    found = answer(CLUSTER, manifest(waiter("huge", 99, 0)))
+    assert told(found) == {"huge": ("new", f"refused: {Reason.EXCEEDS_POOL_CAPACITY}")}
+    assert found.summary == "nobody is delayed, 1 is refused"
+
+
+@pytest.mark.parametrize(
+    ("others", "name"),
+    [
+        pytest.param([], "what-if", id="the name is free"),
+        pytest.param([waiter("what-if", 1, 0)], "what-if-2", id="an allocation has it"),
+        pytest.param(make_held("what-if", {}, owner=""), "what-if-2", id="a namespace has it"),
+    ],
+)
+def test_a_made_up_allocation_takes_nobodys_name(others: list[Obj], name: str) -> None:
+    """It must be new, or the question would be another one."""
+    objects = [*CLUSTER, *others]
+    made = made_up(observe(objects), "a100", 2, "24h")
+    assert made.name == name
+    found = answer(objects, made)
+    assert found.rows[0].before is None
+    assert found.rows[0].after.phase is not Phase.REFUSED
+
+
+# -- a later time
+
+
+def outcomes_at(objects: list[Obj], days: float) -> dict[str, str]:
+    """What holds for everybody so many days from now."""
+    snapshot = play(observe(objects), NOW, NOW + days * DAY, NOW)
+    return {name: found.text for name, found in outcomes(snapshot, make_plan(snapshot)).items()}
+
+
+def test_time_passes_by_the_same_planner() -> None:
+    """Who waits starts when an earlier grant ends, and what ends is given back."""
+    day_31 = outcomes_at(CLUSTER, 31)
+    assert day_31["held"] == Phase.EXPIRED
+    assert day_31["waits"] == f"{Phase.ACTIVE} until {date_in(40)}"
+    assert day_31["small"] == Phase.EXPIRED
+    day_41 = outcomes_at(CLUSTER, 41)
+    assert day_41["waits"] == Phase.EXPIRED
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param({"grant": {"storage": {"lustre": "60Ti"}}}, id="one in force today"),
+        pytest.param({}, id="one that begins today"),
+    ],
+)
+def test_data_is_deleted_on_the_way(first: dict[str, Any]) -> None:
+    """With deletionPolicy Delete its storage is free again after the retention, and never before."""
+    expiry = {"grace": "0s", "retention": "240h", "deletionPolicy": "Delete"}
+    ends = make_allocation("ends", storage={"lustre": "60Ti"}, window={"duration": "240h"}, expiry=expiry, **first)
+    if first:
+        ends["status"] |= {
+            "window": window(0, 10) | {"dataDeleteAt": (NOW + 20 * DAY).isoformat()},
+            "conditions": [{"type": "Admitted", "status": "True"}],
+        }
+    objects = [make_storage_pool(), ends, make_allocation("next", storage={"lustre": "50Ti"}, created=1)]
+    assert outcomes_at(objects, 19) == {"ends": Phase.EXPIRED, "next": f"waits until {date_in(20)}"}
+    assert outcomes_at(objects, 21) == {"ends": Phase.RECLAIMED, "next": Phase.ACTIVE}
+
+
+def test_what_is_overdue_stays_held() -> None:
+    """As the planner reckons: nobody knows when it comes free."""
+    overdue = [POOL, NODE, *active("held", 6, -1), waiter("waits", 4, created=1)]
+    assert outcomes_at(overdue, 10)["waits"] == "waits, no start known"
+
+
+def test_a_stage_begins_on_the_way() -> None:
+    """With the nodes of today: a stage alone adds no device that can be granted."""
+    stages = [
+        {"name": "now", "from": window(-1)["start"], "devices": 2},
+        {"name": "more", "from": window(5)["start"], "devices": 8},
+    ]
+    objects = [make_accelerator_pool("a100", stages=stages), NODE, waiter("waits", 4, created=1)]
+    assert outcomes_at(objects, 4)["waits"] == f"waits until {date_in(5)}"
+    assert outcomes_at(objects, 6)["waits"] == "Active"
+
+
+def test_a_question_about_later_is_asked_then() -> None:
+    """What was free by then is free for the new one."""
+    observed = observe(CLUSTER)
+    until = NOW + 50 * DAY
+    past = play(observed, NOW, until, NOW)
+    changed = change(observed, [made_up(observed, "a100", 8, None)], {}, NOW)
+    asked = carry_over(open_snapshot(changed, until, NOW), past)
+    assert outcomes(asked, make_plan(asked))["what-if"].text == "starts now"
+
+
+def test_too_much_to_play_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, with the time that was reached."""
+    monkeypatch.setattr("bitgoeul.whatif.future.MAX_STEPS", 1)
+    with pytest.raises(UserError, match="too much happens until then: 1 changes by"):
+        play(observe(CLUSTER), NOW, NOW + 50 * DAY, NOW)
+
+
+def test_playing_no_time_changes_nothing() -> None:
+    """The snapshot of now is the one that the planner sees."""
+    observed = observe(CLUSTER)
+    snapshot: Snapshot = play(observed, NOW, NOW, NOW)
+    assert outcomes(snapshot, make_plan(snapshot))["waits"].text == f"waits until {date_in(30)}"
