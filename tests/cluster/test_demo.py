@@ -20,8 +20,9 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import yaml
 
-from bitgoeul.demo.samples import IN_SOURCE_TREE
+from bitgoeul.demo.samples import IN_SOURCE_TREE, read_model_case
 from bitgoeul.local.build import ensure_binary
 from tests.cluster.api_objects import install_crds
 from tests.cluster.kubectl import Kubectl
@@ -30,19 +31,6 @@ from tests.cluster.waiting import eventually
 
 # The kernel ends it with us, even if we are killed ourselves. 1 is PR_SET_PDEATHSIG, 9 is SIGKILL.
 DEMO = "import ctypes; ctypes.CDLL(None).prctl(1, 9); from bitgoeul.cli.main import main; main()"
-PILOTS = {
-    "byeolmaru",
-    "dallae",
-    "dokkaebi",
-    "gareum",
-    "haenuri",
-    "maru",
-    "narae",
-    "nuri",
-    "onnuri",
-    "saebyeok",
-    "sarangbang",
-}
 ESCAPE = "\x1b"
 
 
@@ -168,33 +156,137 @@ def transcript(_binary: None, tmp_path_factory: pytest.TempPathFactory) -> Trans
 
 
 def test_the_pilot_is_admitted(transcript: Transcript) -> None:
-    """11 tenants of the pilot, and the one after them whom nobody ahead hinders."""
-    assert "The 11 pilot tenants apply" in transcript.text
-    assert transcript.tenants("Active") == PILOTS | {"gaon"}
+    """On the first day of the pilot, which the operator's clock says: 11 tenants, until its last day."""
+    assert "it is 15 February 2021, 09:00 in Korea, which is 00:00 UTC: stage pilot-2021 begins" in transcript.text
+    assert "The 11 pilot tenants apply, until 2021-04-01 (exclusive). All fit, and are Active" in transcript.text
+    assert "236 of 280 A100 are promised" in transcript.text
 
 
-def test_those_who_wait_are_told_why(transcript: Transcript) -> None:
-    """In the order of the queue, with reason, numbers and a way out."""
-    assert transcript.tenants("Waiting") == {"solbit", "hyanggyo", "miru"}
-    text = transcript.text
-    assert "solbit Waiting, position 1, priority 200. WaitingForCapacity: needs 64 of a100, 44 available" in text
-    assert "hyanggyo Waiting, position 2, priority 100. WaitingForCapacity: needs 48 of a100" in text
-    assert "miru Waiting, position 3, priority 100. BlockedByEarlier: would fit now" in text
+def test_the_formal_service_is_promised(transcript: Transcript) -> None:
+    """Six fit on 15 April and are Scheduled; the stage of 2021 is all but full then."""
+    promised = "gaon rngd×12, haneul a100×128, hyanggyo a100×48, miru a100×24, solbit a100×64, sora a100×8"
+    assert f"Scheduled: {promised}" in transcript.text
+    assert "promised its start, 2021-04-15: 272 of 280 A100 from then on" in transcript.text
 
 
-def test_the_impossible_is_refused(transcript: Transcript) -> None:
-    """300 of 280 will never fit: refused at once, with what would be possible."""
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(
+            "dambi rngd×160 Waiting, position 1. WindowNotOpen: asks to start 2021-04-15 and needs 160 of rngd, 20 "
+            "available then; 0 ahead; earliest start 2024-01-01 when stage full-2024 of rngd begins",
+            id="for more of what there is",
+        ),
+        pytest.param(
+            "hanbit h100×320 Waiting, position 1. WaitingForCapacity: needs 320 of h100, 0 available; 0 ahead; "
+            "earliest start 2024-01-01 when stage full-2024 of h100 begins",
+            id="for what there is not yet",
+        ),
+        pytest.param(
+            "nabi a100×80 Waiting, position 1. WindowNotOpen: asks to start 2021-04-15 and needs 80 of a100, 8 "
+            "available then; 0 ahead; earliest start 2022-01-02 when an earlier grant ends",
+            id="for the end of an earlier grant",
+        ),
+        pytest.param("onggi rngd×96 Waiting, position 2. WindowNotOpen:", id="behind somebody"),
+        pytest.param(
+            "pureun a100×8 Waiting, position 2. BlockedByEarlier: would fit now (8 of a100 with 8 available), but "
+            "would delay somebody ahead; 1 ahead; earliest start 2023-01-03",
+            id="for somebody ahead, although it would fit",
+        ),
+        pytest.param(
+            "taesan h100×2000 Refused. ExceedsPoolCapacity: needs 2000 of h100, which can never give more than 1240",
+            id="for what no stage ever gives",
+        ),
+    ],
+)
+def test_those_who_wait_are_told_why_and_until_when(transcript: Transcript, answer: str) -> None:
+    """With the reason, the numbers, and the event that gives them their earliest start."""
+    assert answer in transcript.text
+
+
+def test_the_end_is_told_before_it_comes(transcript: Transcript) -> None:
+    """Everybody of the pilot is Expiring three days before, and can read what will happen when."""
+    assert "29 March 2021, three days before the end. All 11 pilot tenants work on, now Expiring" in transcript.text
+    notice = "notice of 2021-03-25: ends 2021-04-01, no new pods from then on; pods are evicted 2021-04-02"
+    assert f"> {notice}" in transcript.text
+
+
+def test_after_the_end_nothing_new_begins(transcript: Transcript) -> None:
+    """The quota is 0, by the word of the API server, and running pods have their grace."""
+    assert "the quotas 0, the 10 without pods Expired. The 3 pods of sarangbang have a day of grace" in transcript.text
+    assert "limited: pods=0,requests.nvidia.com/gpu=0" in transcript.text
+
+
+def test_after_the_grace_all_is_given_back_but_data(transcript: Transcript) -> None:
+    """Pods are evicted, devices free, and the claim is still there."""
+    assert "the pods are evicted, all 11 are Expired, and 280 A100 are free" in transcript.text
+    assert "Data is kept: drives (10T) of sarangbang is still bound" in transcript.text
+
+
+def test_promises_are_kept(transcript: Transcript) -> None:
+    """On 15 April all that were promised it are Active, and the others see their earliest start."""
+    assert "15 April 2021: the formal service begins. The 6 promised starts are kept" in transcript.text
+    start = next(number for number, line in enumerate(transcript.lines) if line.startswith("10 15 April"))
+    rows = [re.split(r"\s{2,}", line.strip()) for line in transcript.lines[start + 3 : start + 15]]
+    assert {row[0]: row[2] for row in rows} == {
+        **dict.fromkeys(("gaon", "haneul", "hyanggyo", "miru", "solbit", "sora"), "Active"),
+        **dict.fromkeys(("dambi", "hanbit", "nabi", "onggi", "pureun"), "Waiting"),
+        "taesan": "Refused",
+    }
+    assert {row[0]: row[4] for row in rows if row[2] == "Waiting"} == {
+        "dambi": "2024-01-01",
+        "hanbit": "2024-01-01",
+        "nabi": "2022-01-02",
+        "onggi": "2026-01-02",
+        "pureun": "2023-01-03",
+    }
+
+
+def test_forecasts_hold(transcript: Transcript) -> None:
+    """Who waited for the end of an earlier grant starts when it ends, and who waited for the stage when it begins."""
+    assert "1 January 2022: solbit and sora end" in transcript.text
+    assert "so that nabi, told 2022-01-02 nine months ago, starts a day sooner" in transcript.text
+    assert "1240 H100 are installed and 0 can be granted: the stage has not begun" in transcript.text
+    assert "1 January 2024: stage full-2024 begins, with 88.5 PF and 107 PB" in transcript.text
+    assert "dambi and hanbit are Active, on the day that they were told in 2021; so is pureun" in transcript.text
+
+
+def test_the_last_tables_add_up(transcript: Transcript) -> None:
+    """Who has what in 2024, and what the pools have left."""
+    assert transcript.tenants("Active") == {"dambi", "gaon", "hanbit", "haneul", "hyanggyo", "miru", "pureun"}
+    assert transcript.tenants("Waiting") == {"onggi"}
     assert transcript.tenants("Refused") == {"taesan"}
-    assert "ExceedsPoolCapacity: needs 300 of a100, which can never give more than 280" in transcript.text
-
-
-def test_pools_add_up(transcript: Transcript) -> None:
-    """The last table has the figures of the model case, and what pods hold."""
-    assert "a100: 280 devices on 35 nodes, 5.46 PF" in transcript.text
-    assert "lustre: 10.7 PB" in transcript.text
+    assert transcript.tenants("Expired") == {"nabi", "solbit", "sora"}
+    assert "(left out here: 11 pilot tenants, Expired)" in transcript.text
     # effective, granted, available, waiting, in use
-    assert transcript.row("a100", "A100-SXM4-80GB")[2:] == ["280", "236", "44", "128", "6", "True"]
-    assert transcript.row("rngd", "RNGD")[2:] == ["32", "28", "4", "0", "0", "True"]
+    assert transcript.row("a100", "A100-SXM4-80GB")[2:] == ["full-2024", "280", "208", "72", "0", "0", "True"]
+    assert transcript.row("h100", "H100-SXM5-80GB")[2:] == ["full-2024", "1240", "320", "920", "0", "0", "True"]
+    assert transcript.row("rngd", "RNGD")[2:] == ["full-2024", "256", "172", "84", "96", "0", "True"]
+    assert transcript.row("lustre", "lustre")[2:4] == ["full-2024", "107P"]
+    assert "All is settled, 23 tenants: 7 Active, 1 Waiting, 1 Refused, 14 Expired." in transcript.text
+
+
+def test_the_readme_shows_what_the_demo_does(transcript: Transcript) -> None:
+    """Its table line by line, and its allocation field by field: the first thing that people see is true."""
+    readme = (IN_SOURCE_TREE.parents[1] / "README.md").read_text()
+    allocation = yaml.safe_load(readme.partition("```yaml\n")[2].partition("```")[0])
+    solbit = next(obj for obj in read_model_case().formal if obj["metadata"]["name"] == "solbit")
+    assert allocation["spec"] == solbit["spec"]
+    table = readme.partition("$ kubectl get ta")[2].partition("```")[0].splitlines()[1:]
+    printed = {line.strip() for line in transcript.lines}
+    assert len(table) > 4
+    assert [line for line in table if line not in printed] == []
+
+
+def test_the_beginning_adds_up(transcript: Transcript) -> None:
+    """The pools have the figures of the model case, of both stages."""
+    for line in (
+        "a100: 280 devices (5.46 PF) on 35 nodes; from 2024-01-01: 280 devices (5.46 PF)",
+        "h100: no node yet; from 2024-01-01: 1240 devices (83.08 PF)",
+        "rngd: 32 devices on 4 nodes; from 2024-01-01: 256 devices",
+        "lustre: 10.7 PB as declared; from 2024-01-01: 107 PB",
+    ):
+        assert line in transcript.text
 
 
 def test_a_tenant_runs_up_to_its_quota(transcript: Transcript) -> None:
@@ -203,7 +295,7 @@ def test_a_tenant_runs_up_to_its_quota(transcript: Transcript) -> None:
         ready, status, node = transcript.row(f"train-{number}")[1:]
         assert (ready, status) == ("1/1", "Running")
         assert re.fullmatch(r"a100-\d\d", node)
-    assert "0 → 6 in use" in transcript.text
+    assert "Of a100 236 are granted, and 0 → 6 in use" in transcript.text
 
 
 def test_one_pod_more_is_refused_by_the_api_server(transcript: Transcript) -> None:
@@ -219,26 +311,27 @@ def test_it_says_what_is_not_real(transcript: Transcript) -> None:
     """Nodes are simulated, organisations invented, and figures that are assumed are called so."""
     assert "They are simulated: kwok plays their kubelets." in transcript.text
     assert "All organisations are invented examples." in transcript.text
-    assert "Assumed: NPUs, what tenants ask for." in transcript.text
+    assert "Simulated: nodes, what runs on them, time." in transcript.text
+    assert "Assumed: NPUs, how 88.5 PF divide into devices, the day in 2024" in transcript.text
 
 
 def test_every_step_names_the_command_that_shows_the_same(transcript: Transcript) -> None:
     """A step without its command could not be checked by the reader."""
-    steps = re.split(r"^\d  ", "\n".join(transcript.lines), flags=re.MULTILINE)[1:]
-    assert len(steps) == 7
+    steps = re.split(r"^\d+ +", "\n".join(transcript.lines), flags=re.MULTILINE)[1:]
+    assert len(steps) == 13
     assert all("\n   $ kubectl " in step for step in steps)
 
 
 def test_a_pipe_gets_plain_text(transcript: Transcript) -> None:
     """No escapes; short enough for a page, narrow enough for any terminal."""
     assert ESCAPE not in transcript.text
-    assert len(transcript.lines) < 80
+    assert len(transcript.lines) < 150
     assert max(map(len, transcript.lines)) < 100
     assert not [line for line in transcript.lines if line != line.rstrip()]
 
 
 def test_it_is_quick(transcript: Transcript) -> None:
-    """Long enough to get a cup of tea would be too long; 15 s are usual on two cores, and this machine may be busy."""
+    """Long enough to get a cup of tea would be too long; 25 s are usual on two cores, and this machine may be busy."""
     assert transcript.seconds < 90
 
 
@@ -279,8 +372,8 @@ def test_without_once_it_goes_on_until_ctrl_c(home: Path) -> None:
         kubeconfig = demo.await_line(r"export KUBECONFIG=").partition("=")[2]
         ports = demo.ports()
         kubectl = Kubectl(ensure_binary(), Path(kubeconfig))
-        kubectl("delete", "tenantallocation", "narae")
-        demo.await_line(r"15 tenants: 12 Active, 2 Waiting, 1 Refused; a100 268 of 280 granted, 6 in use")
+        kubectl("delete", "tenantallocation", "dambi")
+        demo.await_line(r"22 tenants: 7 Active, 1 Refused, 14 Expired; a100 208 of 280 granted, 0 in use")
         demo.process.send_signal(signal.SIGINT)
         assert demo.end(20) == 0
         assert demo.complained == []
@@ -291,7 +384,7 @@ def test_on_a_terminal_the_board_is_live(home: Path) -> None:
     """The tables are drawn again and again in their place, with colours."""
     with running(home, "--once", terminal=True) as demo:
         demo.await_line("NAME.*ACCELERATORS.*PHASE")
-        demo.await_line(f"{ESCAPE}.*sarangbang.*Active")
+        demo.await_line(f"{ESCAPE}.*byeolmaru.*Active")
         demo.process.send_signal(signal.SIGINT)
         assert demo.end(20) == 130
         assert demo.complained == []
@@ -307,7 +400,7 @@ def test_what_does_not_settle_is_named(home: Path) -> None:
     assert re.match(r"Error: the (pilot|pools) did not settle within 8 s: .*QuotaNotEnforced", complaint)
 
 
-@pytest.mark.parametrize("path", ["model-case", "one-gpu-pool.yaml", "gpu-beside-npu.yaml"])
+@pytest.mark.parametrize("path", ["model-case", "one-gpu-pool.yaml", "gpu-beside-npu.yaml", "staged-capacity.yaml"])
 def test_samples_pass_strict_validation(kubectl: Kubectl, path: str) -> None:
     """The API server knows every field of every sample, and has nothing against any value."""
     install_crds(kubectl)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bitgoeul.api import AcceleratorPool, StoragePool, TenantAllocation
-from bitgoeul.api.conditions import Reason
+from bitgoeul.api.conditions import REFUSALS, Reason
 from bitgoeul.api.quantities import parse_bytes
 from bitgoeul.demo.samples import (
     IN_SOURCE_TREE,
@@ -23,7 +26,11 @@ from bitgoeul.demo.samples import (
     read_model_case,
     read_sample,
 )
-from tests.unit.builders import Manifest, make_metadata, plan_of
+from bitgoeul.demo.story import FORMAL_SERVICE_BEGINS, FULL_STAGE_BEGINS, PILOT_BEGINS, PILOT_ENDS, names_of
+from bitgoeul.planning.decisions import Decision
+from bitgoeul.planning.moments import day, moment
+from bitgoeul.planning.pools import accelerator
+from tests.unit.builders import Manifest, make_metadata, make_node, plan_of, written_back
 
 MODELS: dict[str, Any] = {
     "AcceleratorPool": AcceleratorPool,
@@ -79,23 +86,40 @@ def test_organisations_are_marked_as_examples(name: str) -> None:
             assert all(member.name.endswith(".example") for member in spec.members if "@" in member.name)
 
 
-def test_figures_of_the_model_case_are_exact(case: ModelCase) -> None:
-    """280 A100 on 35 nodes make 5.5 of the 8.85 PF; 10.7 PB; 11 pilot tenants."""
+def test_figures_of_2021_are_exact(case: ModelCase) -> None:
+    """280 A100 on 35 nodes make 5.5 of the 8.85 PF; 10.7 PB; 11 pilot tenants, from 15 February to 31 March."""
     per_node = [node["status"]["capacity"].get("nvidia.com/gpu") for node in case.nodes]
     a100 = find(case.pools, "AcceleratorPool", "a100").spec
     assert [count for count in per_node if count] == ["8"] * 35
     assert 280 * float(a100.petaflops_per_device) == pytest.approx(5.46)
-    assert parse_bytes(find(case.pools, "StoragePool", "lustre").spec.capacity) == 10_700 * 10**12
-    assert len(case.pilot) == 11
+    assert parse_bytes(find(case.pools, "StoragePool", "lustre").spec.stages[0].capacity) == 10_700 * 10**12
+    windows = [TenantAllocation.model_validate(obj).spec.window for obj in case.pilot]
+    # The end is exclusive.
+    assert [(window.start, window.end) for window in windows] == [(PILOT_BEGINS, PILOT_ENDS)] * 11
+    assert (PILOT_BEGINS.date(), PILOT_ENDS.date()) == (date(2021, 2, 15), date(2021, 4, 1))
 
 
-def test_every_node_has_a_pool(case: ModelCase) -> None:
-    """The pools' selectors and resource names are those of the nodes, each node in one pool."""
+def test_figures_of_2024_are_exact(case: ModelCase) -> None:
+    """All pools that say a computing power have 88.5 PF together, ten times 2021; 107 PB."""
     pools = [AcceleratorPool.model_validate(obj).spec for obj in case.pools if obj["kind"] == "AcceleratorPool"]
-    for node in case.nodes:
-        labels, capacity = node["metadata"]["labels"], node["status"]["capacity"]
-        homes = [pool for pool in pools if pool.node_selector.items() <= labels.items()]
-        assert [pool.resource_name in capacity for pool in homes] == [True]
+    petaflops = sum(pool.stages[-1].devices * float(pool.petaflops_per_device or 0) for pool in pools)
+    assert petaflops == pytest.approx(88.5, abs=0.05)
+    assert parse_bytes(find(case.pools, "StoragePool", "lustre").spec.stages[-1].capacity) == 107_000 * 10**12
+
+
+def test_nodes_have_what_the_stages_plan(case: ModelCase) -> None:
+    """Each node belongs to one pool, and those of a stage have just as many devices as it plans."""
+    pools = [AcceleratorPool.model_validate(obj).spec for obj in case.pools if obj["kind"] == "AcceleratorPool"]
+    for now, nodes in ((PILOT_BEGINS, case.nodes), (FULL_STAGE_BEGINS, case.nodes + case.full_stage)):
+        installed = Counter[str]()
+        for node in nodes:
+            labels, capacity = node["metadata"]["labels"], node["status"]["capacity"]
+            (home,) = [pool for pool in pools if pool.node_selector.items() <= labels.items()]
+            installed[home.product or ""] += int(capacity[home.resource_name])
+        begun = {pool.product: [stage.devices for stage in pool.stages if stage.from_ <= now] for pool in pools}
+        assert dict(installed) == {product: devices[-1] for product, devices in begun.items() if devices}
+    names = [node["metadata"]["name"] for node in case.nodes + case.full_stage]
+    assert len(set(names)) == len(names)
 
 
 def test_those_who_come_first_have_the_priority(case: ModelCase) -> None:
@@ -109,25 +133,69 @@ def test_those_who_come_first_have_the_priority(case: ModelCase) -> None:
             assert obj["spec"]["organization"]["region"] == "honam"
 
 
+EARLIEST = {
+    "dambi": "2024-01-01",  # the next stage
+    "hanbit": "2024-01-01",
+    "nabi": "2022-01-02",  # an earlier grant ends, and its grace
+    "onggi": "2026-01-02",  # after dambi
+    "pureun": "2023-01-03",  # after nabi
+}
+
+
 @pytest.mark.parametrize(
     ("pilot_minute", "formal_minute"),
     [pytest.param(0, 5, id="the pilot first"), pytest.param(0, 0, id="all in the same second")],
 )
 def test_the_model_case_shows_every_answer(case: ModelCase, pilot_minute: int, formal_minute: int) -> None:
-    """The pilot fits; of those after it one is granted, three wait for two reasons, one is refused."""
-    plan = plan_of(stored(case.nodes + case.pools + case.pilot, pilot_minute) + stored(case.formal, formal_minute))
+    """The pilot fits; of those after it six are promised their start, five told their earliest, one is refused."""
+    objects = stored(case.nodes + case.pools + case.pilot, pilot_minute) + stored(case.formal, formal_minute)
+    plan = plan_of(objects, PILOT_BEGINS)
     decisions = plan.decisions
-    assert all(decisions[obj["metadata"]["name"]].met for obj in case.pilot)
-    others = {obj["metadata"]["name"]: decisions[obj["metadata"]["name"]] for obj in case.formal}
-    assert {name: decision.reason for name, decision in others.items()} == {
-        "gaon": Reason.GRANTED,
-        "solbit": Reason.WAITING_FOR_CAPACITY,
-        "hyanggyo": Reason.WAITING_FOR_CAPACITY,
-        "miru": Reason.BLOCKED_BY_EARLIER,
-        "taesan": Reason.EXCEEDS_POOL_CAPACITY,
+    pilots = names_of(case.pilot)
+    assert all(decisions[name].met for name in pilots)
+    others = {name: decisions[name] for name in names_of(case.formal)}
+    promised = {name: decision.window for name, decision in others.items() if decision.promised}
+    assert set(promised) == {"gaon", "haneul", "hyanggyo", "miru", "solbit", "sora"}
+    assert {window.start for window in promised.values() if window} == {moment(FORMAL_SERVICE_BEGINS)}
+    assert foretold(others) == EARLIEST
+    assert {name for name, decision in others.items() if decision.reason in REFUSALS} == {"taesan"}
+    assert plan.pools[accelerator("a100")].scheduled == 272
+
+    # With the pilot over, the formal service begins.
+    objects = [obj for obj in written_back(objects, plan, PILOT_BEGINS) if obj["metadata"]["name"] not in pilots]
+    plan = plan_of(objects, FORMAL_SERVICE_BEGINS)
+    assert {name for name, decision in plan.decisions.items() if decision.met} == set(promised)
+    assert foretold(plan.decisions) == EARLIEST
+    assert plan.decisions["pureun"].reason is Reason.BLOCKED_BY_EARLIER
+    positions = {name: decision.queue.position for name, decision in plan.decisions.items() if decision.queue}
+    assert positions == {"dambi": 1, "onggi": 2, "hanbit": 1, "nabi": 1, "pureun": 2}
+
+
+def foretold(decisions: Mapping[str, Decision]) -> dict[str, str]:
+    """Who waits, and the earliest start that it is told."""
+    return {
+        name: day(decision.queue.earliest)
+        for name, decision in decisions.items()
+        if decision.queue and decision.queue.earliest is not None
     }
-    positions = {name: decision.queue.position for name, decision in others.items() if decision.queue}
-    assert positions == {"solbit": 1, "hyanggyo": 2, "miru": 3}
+
+
+def test_a_staged_pool_tells_when_it_grows() -> None:
+    """The dated tenant is promised its start, and the one that is too big waits for the second stage."""
+    objects = read_sample(FILES["staged-capacity.yaml"])
+    labels = find(objects, "AcceleratorPool", "growing").spec.node_selector
+    nodes = [make_node(f"node-{number}") for number in range(8)]
+    for node in nodes:
+        node["metadata"]["labels"] = labels
+    now = datetime(2027, 1, 4, tzinfo=UTC)
+    plan = plan_of(stored(objects, 0) + nodes, now)
+    maru, haenuri = plan.decisions["maru"], plan.decisions["haenuri"]
+    assert maru.promised == {accelerator("growing"): 48}
+    assert maru.window is not None
+    assert [day(at) for at in (maru.window.start, maru.window.end)] == ["2027-02-01", "2027-08-01"]
+    assert [day(at) for at in (maru.window.drain_at or 0, maru.window.delete_at or 0)] == ["2027-08-04", "2027-11-02"]
+    assert foretold(plan.decisions) == {"haenuri": "2028-01-01"}
+    assert "when stage second-hall of growing begins" in haenuri.message
 
 
 def test_somebody_can_try_the_grant_out(case: ModelCase) -> None:

@@ -1,5 +1,6 @@
 """
-The cluster as the story uses it: creates objects in order, and waits until their effect is seen and nothing is open.
+The cluster as the story uses it: creates objects in order, turns the operator's clock, and waits until the effect is
+seen and nothing is open.
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 
 from bitgoeul.api.crd import build_crd
 from bitgoeul.api.kinds import KINDS
@@ -30,14 +32,23 @@ class Cluster:
 
     Args:
         screen: Is shown the board whenever it is looked at.
-        idle: Whether the operator has nothing to do at this moment.
+        at_rest: Whether the operator has nothing to do at this moment, and the board says what it decided last.
+        shift: Shifts the time by which the operator plans against the real one.
         patience_seconds: How long any one effect may take.
     """
 
-    def __init__(self, api: Api, screen: Screen, idle: Callable[[], bool], patience_seconds: float) -> None:
+    def __init__(
+        self,
+        api: Api,
+        screen: Screen,
+        at_rest: Callable[[Board], bool],
+        shift: Callable[[timedelta], None],
+        patience_seconds: float,
+    ) -> None:
         self.api = api
         self._screen = screen
-        self._idle = idle
+        self._at_rest = at_rest
+        self._shift = shift
         self._patience_seconds = patience_seconds
 
     async def install(self) -> None:
@@ -79,6 +90,10 @@ class Cluster:
                 name = obj["metadata"]["name"]
                 raise UserError(f"the API server refused {obj['kind']} {name}: {error.message}") from error
 
+    def turn_clock(self, moment: datetime) -> None:
+        """Have the operator plan as if it were this moment; its time goes on from there."""
+        self._shift(offset_to(moment))
+
     async def look(self) -> Board:
         """The board as it is now."""
         board = await read_board(self.api)
@@ -87,7 +102,7 @@ class Cluster:
 
     async def settle(self, what: str, shows: Callable[[Board], bool] = lambda board: True) -> Board:
         """
-        Look until nothing is undecided, the operator has nothing to do and the effect shows, twice in a row.
+        Look until nothing is undecided, the operator is at rest and the effect shows, twice in a row.
 
         Raises:
             UserError: It takes too long; the message names what has not settled.
@@ -97,19 +112,39 @@ class Cluster:
         while True:
             board = await self.look()
             unsettled = board.unsettled()
-            settled = settled + 1 if not unsettled and self._idle() and shows(board) else 0
+            at_rest = self._at_rest(board)
+            settled = settled + 1 if not unsettled and at_rest and shows(board) else 0
             if settled == 2:
                 return board
             if time.monotonic() > deadline:
-                left = listed(unsettled) or ("the effect does not show" if self._idle() else "the operator is busy")
+                left = listed(unsettled) or ("the effect does not show" if at_rest else "the operator is busy")
                 raise UserError(f"{what} did not settle within {self._patience_seconds:.0f} s: {left}")
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def until(self, what: str, shows: Callable[[Board], bool]) -> Board:
+        """
+        Look until an effect shows, whatever else is open.
+
+        Raises:
+            UserError: It takes too long.
+        """
+        deadline = time.monotonic() + self._patience_seconds
+        while not shows(board := await self.look()):
+            if time.monotonic() > deadline:
+                raise UserError(f"{what} does not show within {self._patience_seconds:.0f} s")
+            await asyncio.sleep(LOOK_SECONDS)
+        return board
 
     async def astray(self, pods: Iterable[Row], selector: dict[str, str]) -> list[str]:
         """Those of the pods that are not on nodes with these labels."""
         nodes, _ = await self.api.list_all(NODE.path())
         inside = {node["metadata"]["name"] for node in nodes if selector.items() <= node["metadata"]["labels"].items()}
         return [f"{pod.name} on {pod.cells['Node']}" for pod in pods if pod.cells["Node"] not in inside]
+
+
+def offset_to(moment: datetime) -> timedelta:
+    """By how much a clock has to be shifted that is to show this moment now."""
+    return moment - datetime.now(UTC)
 
 
 def listed(texts: list[str]) -> str:

@@ -26,7 +26,7 @@ IN_SOURCE_TREE = Path(__file__).parents[3] / "deploy" / "samples"
 
 GENERATED_LABEL = "example.org/generated"
 GENERATED_PRIORITY = 50  # behind everybody of the model case
-DEVICES_EVERY = 5  # one in five asks for a device; the others for storage and CPU, which are plenty
+DEVICES_EVERY = 5  # one in five asks for a device of the next stage; the others for storage and CPU, which are plenty
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class ModelCase:
     pools: list[Object]  # with the storage class
     pilot: list[Object]
     formal: list[Object]
+    full_stage: list[Object]  # the nodes that join with it
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,12 @@ def find_samples() -> Path:
 
 def read_model_case() -> ModelCase:
     """
-    Read the four files of the model case.
+    Read the files of the model case.
 
     Raises:
         UserError: A file is missing: the installation is not whole.
     """
-    files = ("10-nodes", "20-pools", "30-pilot-tenants", "40-formal-service")
+    files = ("10-nodes", "20-pools", "30-pilot-tenants", "40-formal-service", "50-full-stage-nodes")
     return ModelCase(*(read_sample(find_samples() / "model-case" / f"{name}.yaml") for name in files))
 
 
@@ -109,7 +110,7 @@ def build_tenant(number: int) -> Object:
         "members": [{"kind": "Group", "name": f"tenant-{number}", "role": "edit"}],
     }
     if number % DEVICES_EVERY == 0:
-        spec["accelerators"] = [{"pool": "a100", "devices": 1}]
+        spec["accelerators"] = [{"pool": "h100", "devices": 1}]
     return {
         "apiVersion": API_VERSION,
         "kind": "TenantAllocation",

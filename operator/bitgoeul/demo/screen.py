@@ -26,13 +26,22 @@ SILENT_SECONDS = 60.0  # nor is nothing said for longer than this
 
 OTHER_LINES = 12  # of the board: headers, gaps, and what is left out
 
-PHASE_STYLES = {"Active": "green", "Waiting": "yellow", "Refused": "red", "Pending": "dim"}
+PHASE_STYLES = {
+    "Active": "green",
+    "Expiring": "magenta",
+    "Scheduled": "cyan",
+    "Waiting": "yellow",
+    "Refused": "red",
+    "Pending": "dim",
+    "Expired": "dim",
+}
 
 
 class Screen:
     """Plain lines, for pipes and files."""
 
     def __init__(self) -> None:
+        self.date = ""  # of the operator's clock
         self._said_at = time.monotonic()
         self._said = ""
 
@@ -101,7 +110,7 @@ class LiveScreen(Screen):
         self._console.print(Text(line, style), soft_wrap=True)
 
     def show(self, board: Board) -> None:
-        self._live.update(render(board, self._console.height))
+        self._live.update(render(board, self._console.height, self.date))
 
 
 class ScreenHandler(logging.Handler):
@@ -124,26 +133,31 @@ def format_table(rows: Iterable[Row], columns: Sequence[str]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
 
 
-def render(board: Board, height: int) -> Group:
-    """The board for a terminal of so many lines, and why some wait; of those who have all, not everybody may fit."""
-    tenants, waiting = board.shown, board.waiting
+def render(board: Board, height: int, date: str = "") -> Group:
+    """
+    The board for a terminal of so many lines, and why some wait.
+
+    Where not everybody fits, those are left out who are through, then those who have all.
+    """
+    wanting = board.waiting
     generated = [row for row in board.tenants if row.generated]
-    room = height - OTHER_LINES - len(board.pools) - len(board.storage) - len(waiting)
-    hidden = min(len(tenants) - len(waiting), max(0, len(tenants) - room))
-    more = [f"and {hidden} more that are Active"] if hidden else []
+    room = height - OTHER_LINES - len(board.pools) - len(board.storage) - len(wanting)
+    others = [row for row in board.shown if row not in wanting]
+    hidden = others[len(others) - max(0, min(len(others), len(board.shown) - room)) :]
+    more = [f"and {len(hidden)} more: {count_phases(hidden)}"] if hidden else []
     more += [f"and generated ones: {count_phases(generated)}"] if generated else []
     return Group(
-        Text(),
+        Text(date, "bold"),
         render_table(board.pools, POOL_COLUMNS),
         Text(),
         render_table(board.storage, STORAGE_COLUMNS),
         Text(),
-        render_table(tenants[hidden:], TENANT_COLUMNS),
+        render_table((row for row in board.shown if row not in hidden), TENANT_COLUMNS),
         *(Text(line, "dim") for line in more),
         Text(),
         *(
             Text(f"{row.name}  {row.why}", PHASE_STYLES.get(row.phase, ""), no_wrap=True, overflow="ellipsis")
-            for row in waiting
+            for row in wanting
         ),
     )
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from bitgoeul.cluster.client import Api, ApiError
-from bitgoeul.cluster.kinds import POD
+from bitgoeul.cluster.kinds import POD, VOLUME_CLAIM, Kind
 from bitgoeul.demo.board import Row, read_table
 from bitgoeul.demo.samples import Object, Tester
 from bitgoeul.errors import UserError
@@ -57,7 +57,7 @@ class Tenant:
 
     async def overstep(self, number: int) -> str:
         """
-        Start one pod more, and return the API server's refusal.
+        Start a pod beyond the quota, and return the API server's refusal.
 
         Raises:
             UserError: It was not refused: nothing that this program says about enforcement would be true.
@@ -79,13 +79,30 @@ class Tenant:
         """
         deadline = time.monotonic() + RUNNING_SECONDS
         while True:
-            pods = await read_table(self.api, POD.path("", self.tester.namespace), self.headers)
+            pods = await self.table(POD)
             if len(pods) == count and all(pod.cells["Status"] == "Running" for pod in pods):
                 return pods
             if time.monotonic() > deadline:
-                seen = ", ".join(f"{pod.name} {pod.cells['Status']}" for pod in pods)
-                raise UserError(f"{count} pods should run in {self.tester.namespace} by now; there are: {seen}")
+                raise UserError(
+                    f"{count} pods should run in {self.tester.namespace} by now; there are: {listing(pods)}"
+                )
             await asyncio.sleep(POLL_SECONDS)
+
+    async def table(self, kind: Kind) -> list[Row]:
+        """What the member sees in its namespace."""
+        return await read_table(self.api, kind.path("", self.tester.namespace), self.headers)
+
+    async def bound_claims(self) -> list[Row]:
+        """
+        The volume claims, all of them bound.
+
+        Raises:
+            UserError: There is none, or one has lost its volume.
+        """
+        claims = await self.table(VOLUME_CLAIM)
+        if not claims or any(claim.cells["Status"] != "Bound" for claim in claims):
+            raise UserError(f"the data of {self.tester.namespace} should still be there; there is: {listing(claims)}")
+        return claims
 
     async def _start(self, number: int) -> None:
         pod = build_pod(f"train-{number}", self.resource)
@@ -105,6 +122,11 @@ class Tenant:
             if time.monotonic() > deadline:
                 raise UserError(f"{self.tester.user} has no access to {self.tester.namespace}, although it is Ready")
             await asyncio.sleep(POLL_SECONDS)
+
+
+def listing(rows: list[Row]) -> str:
+    """``train-1 Running, train-2 Pending``."""
+    return ", ".join(f"{row.name} {row.cells['Status']}" for row in rows) or "none"
 
 
 def build_pod(name: str, resource: str) -> Object:
