@@ -154,9 +154,9 @@ def test_an_example_is_valid(example: Example) -> None:
 
 def test_a_made_up_field_would_be_noticed() -> None:
     """The check above bites."""
-    wrong = {"spec": {"accelerators": [{"pool": "a100", "gpus": 8}], "window": {}}}
+    wrong = {"spec": {"accelerators": [{"pool": "a100", "gpus": 8}], "colour": {}}}
     found = list(unknown_fields(wrong, schema_of("TenantAllocation"), "ta"))
-    assert found == ["ta.spec.accelerators[].gpus", "ta.spec.window"]
+    assert found == ["ta.spec.accelerators[].gpus", "ta.spec.colour"]
 
 
 # -- commands
@@ -230,6 +230,10 @@ def test_every_make_target_is_explained() -> None:
         ("local-control-plane.md", "down"),
         ("local-control-plane.md", "nodes add"),
         ("local-control-plane.md", "demo"),
+        ("commands.md", "plan"),
+        ("commands.md", "queue"),
+        ("commands.md", "calendar"),
+        ("commands.md", "why"),
     ],
 )
 def test_tables_of_options_are_complete(page: str, command: str) -> None:
