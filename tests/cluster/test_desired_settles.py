@@ -87,8 +87,9 @@ def test_reapplying_writes_nothing(kubectl: Kubectl, namespace: Manifest, manife
         assert not differs(manifest, after)
         return bool(before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"])
 
-    # Controllers write status meanwhile, so it need not be the first time.
-    eventually(keeps_its_version, "an apply that writes nothing")
+    # Controllers write status meanwhile, so it need not be the first time; a young quota controller takes half a minute
+    # to learn of all kinds that it counts.
+    eventually(keeps_its_version, "an apply that writes nothing", 90)
 
 
 def test_stored_quota_is_spelled_as_built(kubectl: Kubectl, namespace: Manifest) -> None:
