@@ -109,7 +109,9 @@ class Enforcement:
             message = draining_text(excess, lay, gone)
             devices = any(pool.kind is PoolKind.ACCELERATORS for pool in excess)
             drain_at = await self._shrink(allocation, excess, lay, current) if devices or lay.over else None
-            patient = all(gone) and (drain_at is None or drain_at > self._plan_clock())
+            # What is held beyond the quotas has time, or nobody ends it; what only waits for a policy to act has not.
+            has_time = drain_at is None or drain_at > self._plan_clock()
+            patient = all(gone) and bool(excess or lay.over) and has_time
             return replace(
                 open_doors,
                 reason=Reason.DRAINING,
