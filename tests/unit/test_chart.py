@@ -1,0 +1,338 @@
+"""The chart: made files are up to date, values are described and checked, and what is rendered keeps its promises."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import helm_python
+import pytest
+import yaml
+
+from bitgoeul import __version__
+from bitgoeul.api.kinds import KINDS
+from bitgoeul.api.names import GROUP, LEASE_NAME
+from bitgoeul.api.tenant_allocation import MemberRole
+from bitgoeul.cli.main import cli
+from bitgoeul.controller.preflight import MINIMUM_VERSION
+from bitgoeul.desired.role_bindings import tenant_role
+from tests.chart import BASE, CHART, KEEP, ROOT, Manifest, made, manifests, render, values_of_chart
+from tests.unit.test_docs import codes, rows, section
+
+# Written by hand beside what is made.
+BY_HAND = {BASE / "kustomization.yaml", BASE / "namespace.yaml"}
+# Checked by the API server instead: values that go into a manifest as Kubernetes' own types.
+KUBERNETES_TYPES = {"nodeAffinity", "podAffinity", "podAntiAffinity", "podSelector", "namespaceSelector", "ipBlock"}
+INFO = 1
+
+
+def find(kind: str, values: Mapping[str, Any] | None = None) -> Manifest:
+    """The one object of a kind."""
+    (obj,) = (obj for obj in manifests(values) if obj["kind"] == kind)
+    return obj
+
+
+def pod_of(values: Mapping[str, Any] | None = None) -> Manifest:
+    """The pod's spec of the Deployment."""
+    spec: Manifest = find("Deployment", values)["spec"]["template"]["spec"]
+    return spec
+
+
+# -- made files
+
+
+def test_made_files_are_up_to_date() -> None:
+    """Else run: make generate"""
+    assert [path for path, content in made().items() if not path.exists() or path.read_text() != content] == []
+
+
+def test_nothing_is_left_of_what_is_made_no_longer() -> None:
+    """A template that is gone leaves no manifest, a kind that is gone no template."""
+    found = {*BASE.iterdir(), *(CHART / "templates" / "crds").iterdir()}
+    assert found == {path for path in made() if path.name != "README.md"} | BY_HAND
+
+
+def test_the_base_names_all_its_files() -> None:
+    """kustomize takes what is listed, and nothing else."""
+    listed = yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"]
+    files = {file.name for file in BASE.iterdir()}
+    assert {name for name in listed if name != "../../crds"} == files - {"kustomization.yaml"}
+    crds = yaml.safe_load((ROOT / "crds" / "kustomization.yaml").read_text())["resources"]
+    assert crds == [kind.file_name for kind in KINDS]
+
+
+def test_helm_finds_nothing_wrong() -> None:
+    """Strictly: warnings count too."""
+    report = helm_python.lint(CHART, strict=True)
+    assert report["errors"] == []
+    assert [message["error"] for message in report["messages"]] == ["icon is recommended"]
+    assert {message["severity"] for message in report["messages"]} == {INFO}
+
+
+def test_versions_agree() -> None:
+    """Chart, image and package are released together, and ask for the same Kubernetes."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+    assert chart["kubeVersion"] == f">={'.'.join(map(str, MINIMUM_VERSION))}.0-0"
+
+
+# -- values
+
+
+def leaves(values: Manifest, described: set[str], path: str = "") -> Iterator[str]:
+    """Where values stand: those that are described, and of others what is in them."""
+    for key, value in values.items():
+        below = f"{path}{key}"
+        if isinstance(value, dict) and value and below not in described:
+            yield from leaves(value, described, f"{below}.")
+        else:
+            yield below
+
+
+def test_every_value_is_described() -> None:
+    """By the comment above it, which is its row in the README."""
+    described = [value.path for value in values_of_chart()]
+    assert described == list(leaves(yaml.safe_load((CHART / "values.yaml").read_text()), set(described)))
+
+
+def objects(node: Any, path: str) -> Iterator[tuple[str, Manifest]]:
+    """Every schema of an object below a node of the schema."""
+    if isinstance(node, dict):
+        if node.get("type") == "object":
+            yield path, node
+        for key, child in node.items():
+            yield from objects(child, f"{path}.{key}")
+
+
+def schema_paths(node: Manifest, described: set[str], path: str = "") -> Iterator[str]:
+    for key, child in node["properties"].items():
+        below = f"{path}{key}"
+        if "properties" in child and below not in described:
+            yield from schema_paths(child, described, f"{below}.")
+        else:
+            yield below
+
+
+def test_the_schema_is_closed_and_complete() -> None:
+    """It knows exactly the values that there are; ``global`` is Helm's own."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    open_objects = [path for path, node in objects(schema, "") if node.get("additionalProperties", True) is True]
+    assert {path.rsplit(".", 1)[1] for path in open_objects} == KUBERNETES_TYPES | {"global"}
+    described = [value.path for value in values_of_chart()]
+    assert list(schema_paths(schema, set(described))) == ["global", *described]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"replica": 2}, id="a value that does not exist"),
+        pytest.param({"image": {"name": "x"}}, id="a value that does not exist further down"),
+        pytest.param({"replicas": "2"}, id="a text for a number"),
+        pytest.param({"replicas": -1}, id="less than nothing"),
+        pytest.param({"workers": 257}, id="more workers than the command takes"),
+        pytest.param({"metrics": {"port": 80}}, id="a port that user 10001 cannot have"),
+        pytest.param({"image": {"repository": ""}}, id="no image"),
+        pytest.param({"image": {"digest": "sha256:abc"}}, id="half a digest"),
+        pytest.param({"log": {"format": "xml"}}, id="a format that is not known"),
+        pytest.param({"resources": {"request": {}}}, id="a misspelt word of Kubernetes"),
+        pytest.param({"networkPolicy": {"from": [{}]}}, id="a peer that is everybody"),
+        pytest.param({"metrics": {"serviceMonitor": {"interval": "often"}}}, id="an interval that is none"),
+    ],
+)
+def test_wrong_values_are_refused(values: Manifest) -> None:
+    """Before anything is sent to a cluster."""
+    with pytest.raises(helm_python.HelmValuesError):
+        render(values)
+
+
+def test_an_account_of_ones_own_needs_its_name() -> None:
+    """It is used everywhere, and not made."""
+    with pytest.raises(helm_python.HelmRenderError, match="name is needed"):
+        render({"serviceAccount": {"create": False}})
+    given = {"serviceAccount": {"create": False, "name": "mine"}}
+    assert pod_of(given)["serviceAccountName"] == "mine"
+    assert find("ClusterRoleBinding", given)["subjects"][0]["name"] == "mine"
+    assert find("RoleBinding", given)["subjects"][0]["name"] == "mine"
+    assert "ServiceAccount" not in {obj["kind"] for obj in manifests(given)}
+
+
+@pytest.mark.parametrize(
+    ("values", "kinds"),
+    [
+        pytest.param({"crds": {"install": False}}, {"CustomResourceDefinition"}, id="CRDs"),
+        pytest.param(
+            {"rbac": {"create": False}}, {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}, id="roles"
+        ),
+    ],
+)
+def test_what_is_switched_off_is_not_made(values: Manifest, kinds: set[str]) -> None:
+    """And all the rest is."""
+    everything = {obj["kind"] for obj in manifests()}
+    assert kinds < everything
+    assert {obj["kind"] for obj in manifests(values)} == everything - kinds
+
+
+# -- what is rendered
+
+
+def test_crds_stay_when_the_release_goes() -> None:
+    """Deleting one would delete all objects of its kind."""
+    crds = [obj for obj in manifests() if obj["kind"] == "CustomResourceDefinition"]
+    assert len(crds) == len(KINDS)
+    assert all(KEEP.items() <= crd["metadata"]["annotations"].items() for crd in crds)
+
+
+def test_the_pod_may_nothing_that_it_does_not_need() -> None:
+    """No root, nothing to write to, no capabilities, no rights gained, the runtime's own seccomp profile."""
+    pod = pod_of()
+    (container,) = pod["containers"]
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 10001,
+        "runAsGroup": 10001,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert set(container["resources"]) == {"requests", "limits"}
+    assert "volumes" not in pod
+
+
+def test_one_replica_by_default_and_no_gap_between_two() -> None:
+    """The new pod is ready before the old one ends."""
+    spec = find("Deployment")["spec"]
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_arguments_are_those_of_the_command() -> None:
+    """Whatever the values: an option that does not exist would end every pod."""
+    run = cli.get_command(None, "run")  # type: ignore[arg-type]
+    assert run is not None
+    arguments = pod_of({"log": {"format": "text", "verbose": True}, "workers": 4})["containers"][0]["args"]
+    context = run.make_context("run", arguments[1:])
+    assert arguments[0] == "run"
+    expected = {
+        "metrics_host": "0.0.0.0",  # noqa: S104 - in a pod
+        "metrics_port": 9400,
+        "workers": 4,
+        "log_format": "text",
+        "verbose": True,
+    }
+    assert {key: context.params[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        pytest.param({}, f"registry.example.com/bitgoeul/bitgoeul:{__version__}", id="by default the chart's version"),
+        pytest.param({"repository": "r/b", "tag": "next"}, "r/b:next", id="a tag"),
+        pytest.param(
+            {"repository": "r/b", "tag": "next", "digest": f"sha256:{'a' * 64}"},
+            f"r/b@sha256:{'a' * 64}",
+            id="a digest, and the tag no longer counts",
+        ),
+    ],
+)
+def test_the_image_is_what_the_values_say(image: Manifest, expected: str) -> None:
+    """A digest names exactly one image, a tag any."""
+    assert pod_of({"image": image})["containers"][0]["image"] == expected
+
+
+def test_who_selects_finds_the_pods_and_their_port() -> None:
+    """Service, NetworkPolicy and ServiceMonitor, under any name of the release."""
+    values = {
+        "metrics": {"port": 9500, "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+        "networkPolicy": {"enabled": True, "from": [{"podSelector": {}}]},
+    }
+    by_kind = {obj["kind"]: obj for obj in manifests(values, name="center", namespace="operators")}
+    service, monitor, policy = (by_kind[kind] for kind in ("Service", "ServiceMonitor", "NetworkPolicy"))
+    template = by_kind["Deployment"]["spec"]["template"]
+    labels = template["metadata"]["labels"].items()
+    (port,) = template["spec"]["containers"][0]["ports"]
+    assert by_kind["Deployment"]["spec"]["selector"]["matchLabels"].items() <= labels
+    assert service["spec"]["selector"].items() <= labels
+    assert (service["spec"]["ports"][0]["targetPort"], port["containerPort"]) == (port["name"], 9500)
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels
+    assert policy["spec"]["ingress"] == [
+        {"from": [{"podSelector": {}}], "ports": [{"port": port["name"], "protocol": "TCP"}]}
+    ]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert {obj["metadata"].get("namespace") for obj in by_kind.values()} == {"operators", None}
+
+
+def test_a_policy_without_peers_lets_nobody_in() -> None:
+    """An empty list of peers in a rule would be everybody."""
+    spec = find("NetworkPolicy", {"networkPolicy": {"enabled": True}})["spec"]
+    assert spec["policyTypes"] == ["Ingress"]
+    assert "ingress" not in spec
+
+
+def test_nothing_looks_like_the_operators_own() -> None:
+    """It would put back, or delete, what carries its label."""
+    for obj in manifests():
+        assert "app.kubernetes.io/managed-by" not in obj["metadata"].get("labels", {})
+
+
+def test_the_notes_name_three_commands_and_the_placeholder() -> None:
+    """What to do next, and why no pod starts."""
+    notes = render()["NOTES.txt"]
+    assert len(re.findall(r"^  kubectl ", notes, re.MULTILINE)) == 3
+    assert "placeholder" in notes
+    assert "placeholder" not in render({"image": {"repository": "ghcr.io/you/bitgoeul"}})["NOTES.txt"]
+
+
+# -- what the operator may do
+
+
+def test_the_role_names_what_it_gives() -> None:
+    """No wildcards, no addresses; where a name is known, only that one."""
+    rules = [*find("ClusterRole")["rules"], *find("Role")["rules"]]
+    assert "*" not in json.dumps(rules)
+    assert all(set(rule) <= {"apiGroups", "resources", "resourceNames", "verbs"} for rule in rules)
+    named = [(rule["verbs"], rule["resourceNames"]) for rule in rules if "resourceNames" in rule]
+    assert named == [
+        (["get"], [f"{kind.plural}.{GROUP}" for kind in KINDS]),
+        (["bind", "escalate"], [tenant_role(role) for role in MemberRole]),
+        (["get", "patch"], [LEASE_NAME]),
+    ]
+
+
+def test_the_page_about_permissions_is_the_role() -> None:
+    """Each rule has its row: resources, names, verbs."""
+    rules = [*find("ClusterRole")["rules"], *find("Role")["rules"]]
+    expected = [(rule["resources"], rule.get("resourceNames", []), rule["verbs"]) for rule in rules]
+    table = rows(section(ROOT / "docs" / "operations.md", "## Permissions"))
+    assert [(codes(row[0]), codes(row[1]), row[2].split(", ")) for row in table] == expected
+
+
+# -- the image
+
+
+def test_the_image_runs_as_the_chart_says() -> None:
+    """The user, the port and the command of the Dockerfile are those of the pod."""
+    text = (ROOT / "Dockerfile").read_text()
+    context = pod_of()["securityContext"]
+    assert f"\nUSER {context['runAsUser']}:{context['runAsGroup']}\n" in text
+    (port,) = pod_of()["containers"][0]["ports"]
+    assert f"\nEXPOSE {port['containerPort']}\n" in text
+    assert 'ENTRYPOINT ["/opt/bitgoeul/bin/bitgoeul"]' in text
+
+
+def test_the_image_is_built_of_what_is_sent() -> None:
+    """What the Dockerfile copies exists, and .dockerignore lets exactly that through."""
+    copied = [
+        name.rstrip("/")
+        for line in re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+        for name in line.split()
+    ]
+    sent = re.findall(r"^!(.*)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    assert sorted(copied) == sorted(sent)
+    assert [name for name in copied if not (ROOT / name).exists()] == []
