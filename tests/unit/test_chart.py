@@ -245,13 +245,14 @@ def test_the_image_is_what_the_values_say(image: Manifest, expected: str) -> Non
 
 
 def test_who_selects_finds_the_pods_and_their_port() -> None:
-    """Service, NetworkPolicy and ServiceMonitor, under any name of the release."""
+    """Service, NetworkPolicy, PodDisruptionBudget and ServiceMonitor, under any name of the release."""
     values = {
         "metrics": {"port": 9500, "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
         "networkPolicy": {"enabled": True, "from": [{"podSelector": {}}]},
     }
     by_kind = {obj["kind"]: obj for obj in manifests(values, name="center", namespace="operators")}
     service, monitor, policy = (by_kind[kind] for kind in ("Service", "ServiceMonitor", "NetworkPolicy"))
+    budget = by_kind["PodDisruptionBudget"]
     template = by_kind["Deployment"]["spec"]["template"]
     labels = template["metadata"]["labels"].items()
     (port,) = template["spec"]["containers"][0]["ports"]
@@ -259,6 +260,7 @@ def test_who_selects_finds_the_pods_and_their_port() -> None:
     assert service["spec"]["selector"].items() <= labels
     assert (service["spec"]["ports"][0]["targetPort"], port["containerPort"]) == (port["name"], 9500)
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels
+    assert budget["spec"]["selector"]["matchLabels"].items() <= labels
     assert policy["spec"]["ingress"] == [
         {"from": [{"podSelector": {}}], "ports": [{"port": port["name"], "protocol": "TCP"}]}
     ]

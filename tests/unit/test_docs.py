@@ -28,7 +28,7 @@ from bitgoeul.metrics.collector import SOURCES
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "operator" / "bitgoeul"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("charts/*/*.md")])
 KIND_PAGES = {kind: DOCS / f"{kind.name.lower()}.md" for kind in KINDS}
 MODELS = {model.__name__: model for model in (AcceleratorPool, StoragePool, TenantAllocation)}
 
