@@ -59,9 +59,9 @@ class Release:
         """Install, and give what was installed."""
         return objects_of(self._config.install(CHART, RELEASE, self._values))
 
-    def upgrade(self, **values: Any) -> list[Manifest]:
-        """Upgrade with more values."""
-        return objects_of(self._config.upgrade(CHART, RELEASE, self._values | values))
+    def upgrade(self, chart: Path, **values: Any) -> None:
+        """Upgrade to another chart, with more values."""
+        self._config.upgrade(chart, RELEASE, self._values | values)
 
     def rollback(self) -> None:
         self._config.rollback(RELEASE)

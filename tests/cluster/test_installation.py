@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
 from bitgoeul.api.names import GROUP, OPERATOR_NAMESPACE, TENANT_ALLOCATIONS
-from bitgoeul.cluster.kinds import DEPLOYMENT, NAMESPACE, TENANT_ALLOCATION
+from bitgoeul.cluster.kinds import CLUSTER_ROLE, DEPLOYMENT, NAMESPACE, RBAC, TENANT_ALLOCATION
 from bitgoeul.local import components
 from bitgoeul.local.launcher import ControlPlane
 from bitgoeul.local.nodes import NodeShape, build_node
-from tests.chart import BASE, RELEASE, ROOT, Manifest, manifests
+from tests.chart import BASE, CHART, RELEASE, ROOT, Manifest, manifests
 from tests.cluster.api_objects import CRD_NAMES
 from tests.cluster.conftest import KCM_QPS
 from tests.cluster.installed import ACCOUNT, WROTE, InstalledProcess, Release, release_on
@@ -24,7 +26,7 @@ from tests.cluster.permissions import AUDIT_POLICY, Permission, forbidden, grant
 from tests.cluster.scenario import World, open_world
 from tests.cluster.waiting import eventually
 
-RBAC = "rbac.authorization.k8s.io"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DRY = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "--warnings-as-errors")
 
 # What the role grants and no request of the life below uses, and why it is granted all the same.
@@ -56,6 +58,7 @@ EVERYTHING = {
 class Lived(NamedTuple):
     """What is to be seen after a life: the role that was installed, and what was done with it."""
 
+    plane: ControlPlane
     world: World
     process: InstalledProcess
     objects: list[Manifest]
@@ -100,7 +103,7 @@ def lived(plane: ControlPlane, release: Release, tmp_path_factory: pytest.TempPa
             tenant = live(world)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{process.said()[-5000:]}") from error
-        yield Lived(world, process, objects, requests_of(plane, ACCOUNT), tenant)
+        yield Lived(plane, world, process, objects, requests_of(plane, ACCOUNT), tenant)
 
 
 @pytest.mark.parametrize("values", [pytest.param({}, id="by default"), pytest.param(EVERYTHING, id="with everything")])
@@ -251,34 +254,48 @@ def without(rules: list[Manifest], missing: Permission) -> list[Manifest]:
     return left
 
 
-def test_an_upgrade_and_a_way_back_touch_no_tenant(lived: Lived, release: Release) -> None:
-    """The Deployment follows the values; CRDs, allocations and namespaces are the same objects as before."""
-    before = unchanging(lived)
-    release.upgrade(replicas=2)
+def test_an_upgrade_and_a_way_back_touch_no_tenant(lived: Lived, release: Release, tmp_path: Path) -> None:
+    """Deployment and CRDs follow the chart; allocations and namespaces are the same objects as before."""
+    newer = shutil.copytree(CHART, tmp_path / CHART.name)
+    template = newer / "templates" / "crds" / "bitgoeul.dev_tenantallocations.yaml"
+    old, new = "Higher goes first.", "The higher goes first."
+    template.write_text(template.read_text().replace(f"description: {old}", f"description: {new}"))
+    before = survivors(lived)
+    assert told_of_priority(lived) == old
+    release.upgrade(newer, replicas=2)
+    assert told_of_priority(lived) == new
     assert lived.world.get(DEPLOYMENT, RELEASE, OPERATOR_NAMESPACE)["spec"]["replicas"] == 2
     release.rollback()
+    assert told_of_priority(lived) == old
     assert lived.world.get(DEPLOYMENT, RELEASE, OPERATOR_NAMESPACE)["spec"]["replicas"] == 1
-    assert unchanging(lived) == before
+    assert survivors(lived) == before
+
+
+def told_of_priority(lived: Lived) -> str:
+    """The text of a column in the CRD of allocations."""
+    crd = lived.world.admin.get(f"{CRDS}/{TENANT_ALLOCATIONS}.{GROUP}")
+    columns = crd["spec"]["versions"][0]["additionalPrinterColumns"]
+    return next(str(column["description"]) for column in columns if column["name"] == "Priority")
 
 
 def test_uninstalling_leaves_kinds_and_tenants(lived: Lived, release: Release) -> None:
-    """The last test here: the account and its role are gone, and with them what the operator may do."""
-    before = unchanging(lived)
+    """Only the operator goes, with what it may do; installed again, it goes on where it was."""
+    before = survivors(lived)
     lived.process.stop()
     release.uninstall()
     assert lived.world.find(DEPLOYMENT, RELEASE, OPERATOR_NAMESPACE) is None
-    role = f"/apis/{RBAC}/v1/clusterroles/{RELEASE}"
-    assert lived.world.admin.find(role) is None
-    assert unchanging(lived) == before
+    assert lived.world.find(CLUSTER_ROLE, RELEASE) is None
+    assert survivors(lived) == before
     release.install()
-    lived.process.start()
-    lived.world.edit(lived.tenant, suspend=True)
-    lived.world.await_phase(lived.tenant, "Suspended")
+    again = InstalledProcess(lived.plane, lived.process.log.parent)
+    with again:
+        lived.world.edit(lived.tenant, suspend=True)
+        lived.world.await_phase(lived.tenant, "Suspended")
+    assert [uid for uid, _ in survivors(lived)] == [uid for uid, _ in before]
 
 
-def unchanging(lived: Lived) -> list[tuple[str, int]]:
-    """UID and generation of what has to survive."""
-    paths = [f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}" for name in CRD_NAMES]
-    paths += [TENANT_ALLOCATION.path(lived.tenant), NAMESPACE.path(lived.tenant)]
-    found = [lived.world.admin.get(path)["metadata"] for path in paths]
-    return [(metadata["uid"], metadata.get("generation", 0)) for metadata in found]
+def survivors(lived: Lived) -> list[tuple[str, str]]:
+    """UIDs and specs of what has to stay; of a CRD, that it is the same object is enough."""
+    crds = [(lived.world.admin.get(f"{CRDS}/{name}")["metadata"]["uid"], "") for name in CRD_NAMES]
+    tenants = [lived.world.get(kind, lived.tenant) for kind in (TENANT_ALLOCATION, NAMESPACE)]
+    return [*crds, *((obj["metadata"]["uid"], json.dumps(obj["spec"])) for obj in tenants)]
