@@ -15,7 +15,6 @@ from bitgoeul.api.names import GROUP, OPERATOR_NAMESPACE, TENANT_ALLOCATIONS
 from bitgoeul.cluster.kinds import CLUSTER_ROLE, DEPLOYMENT, NAMESPACE, RBAC, TENANT_ALLOCATION
 from bitgoeul.local import components
 from bitgoeul.local.launcher import ControlPlane
-from bitgoeul.local.nodes import NodeShape, build_node
 from tests.chart import BASE, CHART, RELEASE, ROOT, Manifest, manifests
 from tests.cluster.api_objects import CRD_NAMES
 from tests.cluster.conftest import KCM_QPS
@@ -134,8 +133,6 @@ def key_of(obj: Manifest) -> tuple[str, str]:
 
 def test_the_pods_run_under_pod_security_restricted(lived: Lived) -> None:
     """The Deployment becomes available in a namespace that enforces it."""
-    room = {"ephemeral-storage": "10Gi"}  # every kubelet reports it, the simulated nodes do not
-    lived.world.create(build_node(lived.world.name("infra"), NodeShape(devices=room)))
     enforced = lived.world.get(NAMESPACE, OPERATOR_NAMESPACE)["metadata"]["labels"]
     assert enforced["pod-security.kubernetes.io/enforce"] == "restricted"
 

@@ -31,7 +31,8 @@ def test_a_node_shows_its_devices() -> None:
         taints=(Taint("nvidia.com/gpu", "", "NoSchedule"),),
     )
     node = build_node("gpu-0", shape)
-    assert node["status"]["capacity"] == {"cpu": "64", "memory": "512Gi", "pods": "110", "nvidia.com/gpu": "8"}
+    kubelet = {"pods": "110", "ephemeral-storage": "100Gi"}
+    assert node["status"]["capacity"] == {"cpu": "64", "memory": "512Gi", "nvidia.com/gpu": "8", **kubelet}
     assert node["status"]["allocatable"] == node["status"]["capacity"]
     assert node["metadata"]["labels"]["product"] == "a100"
     assert node["spec"]["taints"] == [{"key": "nvidia.com/gpu", "value": "", "effect": "NoSchedule"}]

@@ -19,6 +19,7 @@ from bitgoeul.local.launcher import MARK_NAME, MARK_NAMESPACE
 
 AT_A_TIME = 16
 PODS_PER_NODE = "110"  # a kubelet's default
+EPHEMERAL_STORAGE = "100Gi"  # every kubelet reports some; a pod that asks for any would else never be scheduled
 
 Object = dict[str, Any]
 
@@ -45,7 +46,8 @@ class NodeShape:
 
 def build_node(name: str, shape: NodeShape) -> Object:
     """The Node object, with the capacity that its kubelet would report; kwok turns it Ready."""
-    resources = {"cpu": shape.cpu, "memory": shape.memory, "pods": PODS_PER_NODE, **shape.devices}
+    own = {"cpu": shape.cpu, "memory": shape.memory, "pods": PODS_PER_NODE, "ephemeral-storage": EPHEMERAL_STORAGE}
+    resources = {**own, **shape.devices}
     labels = {
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
