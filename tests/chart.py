@@ -106,9 +106,18 @@ def crd_template(text: str) -> str:
 
 
 def base() -> dict[Path, str]:
-    """The chart as it renders by default, without CRDs; what else belongs to the base is written by hand."""
+    """
+    The chart as it renders by default, and the CRDs in one file; what else belongs to the base is written by hand.
+
+    A copy of the CRDs, because ``crds`` holds nothing but them, so that it can be applied as it is, and kustomize takes
+    no single files from outside.
+    """
     texts = render({"crds": {"install": False}})
-    return {BASE / file: MADE + text for file, text in texts.items() if file.endswith(".yaml")}
+    crds = "---\n".join(render_crd(kind) for kind in KINDS)
+    return {
+        BASE / "crds.yaml": crds,
+        **{BASE / file: MADE + text for file, text in texts.items() if file.endswith(".yaml")},
+    }
 
 
 def readme() -> dict[Path, str]:
