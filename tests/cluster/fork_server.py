@@ -14,10 +14,11 @@ import signal
 import sys
 from typing import Any
 
-from bitgoeul.cli import calendar, crds, plan, queue, run, why
+from bitgoeul.cli import calendar, crds, expiring, plan, pools, queue, run, status, why
 from bitgoeul.cli.main import main
 
-COMMANDS = (calendar, crds, plan, queue, run, why)  # imported here once, for all children
+# Imported here once, for all children.
+COMMANDS = (calendar, crds, expiring, plan, pools, queue, run, status, why)
 
 PATIENCE_SECONDS = 60  # a command that should have ended by itself
 

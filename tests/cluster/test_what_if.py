@@ -24,7 +24,8 @@ from bitgoeul.cluster.kinds import (
 )
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.api_objects import Manifest, make
-from tests.cluster.faults import Finished, ForkServer
+from tests.cluster.asking import Asker
+from tests.cluster.faults import ForkServer
 from tests.cluster.scenario import World
 from tests.cluster.waiting import eventually
 
@@ -35,43 +36,6 @@ DAY = 24
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
     with ForkServer(tmp_path_factory.mktemp("commands")) as server:
         yield server
-
-
-class Asker:
-    """Runs commands against the cluster of a world."""
-
-    def __init__(self, commands: ForkServer, plane: ControlPlane, folder: Path) -> None:
-        self._commands = commands
-        self._kubeconfig = plane.kubeconfig
-        self._folder = folder
-
-    def run(self, *arguments: str, kubeconfig: Path | None = None) -> Finished:
-        return self._commands.run(*arguments, f"--kubeconfig={kubeconfig or self._kubeconfig}")
-
-    def table(self, *arguments: str) -> list[str]:
-        """The lines that a person sees."""
-        finished = self.run(*arguments)
-        assert (finished.code, finished.err) == (0, ""), finished
-        return finished.out.splitlines()
-
-    def json(self, *arguments: str) -> dict[str, Any]:
-        """What a program sees."""
-        finished = self.run(*arguments, "-o", "json")
-        assert (finished.code, finished.err) == (0, ""), finished
-        found: dict[str, Any] = json.loads(finished.out)
-        return found
-
-    def refusal(self, *arguments: str) -> str:
-        """The one line that a failure says."""
-        finished = self.run(*arguments)
-        assert (finished.code, finished.out, len(finished.err.splitlines())) == (1, "", 1), finished
-        return finished.err.removeprefix("Error: ").strip()
-
-    def file(self, *objects: Manifest | str) -> str:
-        """A file with these documents; gives its path."""
-        path = self._folder / "new.yaml"
-        path.write_text("---\n".join(one if isinstance(one, str) else yaml.safe_dump(one) for one in objects))
-        return str(path)
 
 
 @pytest.fixture
@@ -330,13 +294,13 @@ def test_the_operators_clock_is_reckoned_with(world: World, asker: Asker, full: 
     lease = {"name": LEASE_NAME, "namespace": namespace, "annotations": {CLOCK_OFFSET_ANNOTATION: "-72h"}}
     path = LEASE.path("", namespace)
     world.admin.create(path, {"apiVersion": LEASE.api_version, "kind": "Lease", "metadata": lease})
-    finished = asker.run("calendar", "--pool", pool, "-o", "json", "--namespace", namespace)
+    finished = asker.run("calendar", "--pool", pool, "-o", "json", "--operator-namespace", namespace)
     assert finished.err == "planning by a clock that is shifted by -72h\n"
     time = datetime.fromisoformat(json.loads(finished.out)["time"])
     assert timedelta(hours=71) < datetime.now(UTC) - time < timedelta(hours=73)
     merged = {"metadata": {"annotations": {CLOCK_OFFSET_ANNOTATION: "soon"}}}
     world.admin.merge(LEASE.path(LEASE_NAME, namespace), merged)
-    assert "not a shift of time: 'soon'" in asker.refusal("queue", "--namespace", namespace)
+    assert "not a shift of time: 'soon'" in asker.refusal("queue", "--operator-namespace", namespace)
 
 
 def test_who_may_only_read_may_ask(world: World, asker: Asker, full: tuple[str, str, str], tmp_path: Path) -> None:
@@ -355,7 +319,7 @@ def test_who_may_only_read_may_ask(world: World, asker: Asker, full: tuple[str, 
     try:
         world.admin.create("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": name}})
         asked = world.admin.create(f"/api/v1/namespaces/default/serviceaccounts/{name}/token", {"spec": {}})
-        content = yaml.safe_load(asker._kubeconfig.read_text())
+        content = yaml.safe_load(asker.kubeconfig.read_text())
         content["users"][0]["user"] = {"token": asked["status"]["token"]}
         kubeconfig = tmp_path / "reader"
         kubeconfig.write_text(yaml.safe_dump(content))

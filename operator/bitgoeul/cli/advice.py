@@ -77,6 +77,18 @@ BY_REASON = {
     Reason.DATA_DELETED: Advice(Turn.NOBODY, "namespaces and data are gone", "kubectl get ta {name} -o yaml"),
 }
 
+# What a platform engineer looks at when a pool is not as it should be; in other cases nobody has to act.
+POOL_COMMANDS = {
+    Reason.NO_NODES_MATCH: "kubectl get nodes --show-labels",
+    Reason.CAPACITY_LOST: "bitgoeul calendar --pool {pool}",
+    Reason.PROMISES_EXCEED_PLAN: "bitgoeul calendar --pool {pool}",
+    Reason.DIFFERS_FROM_PLAN: "kubectl edit {kind} {pool}",
+    Reason.NODES_SHARED: "kubectl edit {kind} {pool}",
+    Reason.CLASS_SHARED: "kubectl edit {kind} {pool}",
+    Reason.CLASS_NOT_FOUND: "kubectl get storageclass",
+    Reason.STILL_HELD: "kubectl get ta",
+}
+
 # Of those who wait where waiting is not enough, or where something else is waited for.
 NO_DATE = Advice(
     Turn.ENGINEER,

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from bitgoeul.cli.output import brief, instant_of, print_json, print_table
-from bitgoeul.cli.picture import Target, read_picture, target_options
+from bitgoeul.cli.output import brief, instant_of, print_data, print_table
+from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.desired.pool_status import as_field
 from bitgoeul.errors import UserError
 from bitgoeul.planning.board import Hold
@@ -35,23 +35,24 @@ class PoolCalendar:
 
 @click.command(short_help="Show what pools will have available.")
 @target_options
+@output_option("table", "json", "yaml")
 @click.option("--pool", metavar="NAME", help="Only this pool, of either kind.  [default: all]")
-def calendar(kubeconfig: str | None, context: str | None, namespace: str, output: str, pool: str | None) -> None:
+def calendar(target: Target, output: str, pool: str | None) -> None:
     """
     Show the steps to come of each pool: when what is available changes, by how much, and why.
 
     Stages of the capacity plan, promised starts, and the ends of what is held. What only waits is not in it: see
     bitgoeul queue.
     """
-    picture = read_picture(Target(kubeconfig, context, namespace))
+    picture = read_picture(target)
     snapshot, plan = picture.planned()
     calendars = read_calendars(snapshot, plan)
     if pool is not None:
         calendars = [one for one in calendars if one.pool.name == pool]
         if not calendars:
             raise UserError(f"there is no pool {pool}; {known_text(snapshot.pools)}")
-    if output == "json":
-        print_json({"time": instant_of(snapshot.now), "pools": [as_json(one) for one in calendars]})
+    if output != "table":
+        print_data(output, {"time": instant_of(snapshot.now), "pools": [as_json(one) for one in calendars]})
     elif calendars:
         print_table(COLUMNS, [row for one in calendars for row in as_rows(one, snapshot.now)])
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 
 import click
 
@@ -27,6 +28,10 @@ COMMANDS = {
     "queue": "bitgoeul.cli.queue:queue",
     "calendar": "bitgoeul.cli.calendar:calendar",
     "why": "bitgoeul.cli.why:why",
+    "status": "bitgoeul.cli.status:status",
+    "pools": "bitgoeul.cli.pools:pools",
+    "expiring": "bitgoeul.cli.expiring:expiring",
+    "completion": "bitgoeul.cli.completion:completion",
 }
 
 
@@ -51,10 +56,15 @@ def cli() -> None:
     """Run a shared AI data center: pools of devices and storage, handed out by date and priority."""
 
 
+def called_as(program: str) -> str:
+    """What a person typed to get here, for texts of help: as a plugin it is called by kubectl."""
+    return "kubectl bitgoeul" if Path(program).name == "kubectl-bitgoeul" else "bitgoeul"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; never returns."""
     try:
-        code = cli.main(arguments, prog_name="bitgoeul", standalone_mode=False)
+        code = cli.main(arguments, prog_name=called_as(sys.argv[0]), standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:

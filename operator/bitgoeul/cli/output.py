@@ -1,5 +1,5 @@
 """
-What commands print: tables whose columns stay aligned whatever stands in them, and JSON for programs.
+What commands print: tables whose columns stay aligned whatever stands in them, and JSON or YAML for programs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import orjson
+import yaml
 
 from bitgoeul.api.quantities import format_bytes, format_duration
 from bitgoeul.desired.allocation_status import instant
@@ -52,6 +53,13 @@ def format_table(
     ]
 
 
+def format_facts(title: str, facts: Sequence[tuple[str, str]]) -> list[str]:
+    """A title and, indented below it, each fact with its label; those without a text are left out."""
+    told = [(label, clean(text)) for label, text in facts if text]
+    widest = max((len(label) for label, _ in told), default=0)
+    return [clean(title), *(f"  {label:{widest}}  {text}" for label, text in told)]
+
+
 def clean(text: str) -> str:
     """A text without what would break a line: control characters and direction marks."""
     return "".join(" " if unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") else letter for letter in text)
@@ -81,9 +89,15 @@ def cut(text: str, most: int = WIDEST_CELL) -> str:
     return f"{taken.rstrip()}…"
 
 
-def print_json(data: Any) -> None:
-    """Print a value, on standard output."""
-    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+def print_data(form: str, data: Any) -> None:
+    """Print a value as ``json`` or ``yaml``, on standard output."""
+    if form == "json":
+        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    else:
+        # By way of JSON: what YAML has no word for, such as the kinds of pools, is a text there.
+        click.echo(
+            yaml.safe_dump(orjson.loads(orjson.dumps(data)), sort_keys=False, allow_unicode=True, width=120), nl=False
+        )
 
 
 def brief(pool: PoolKey, amount: int) -> str:

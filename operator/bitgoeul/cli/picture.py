@@ -7,6 +7,7 @@ What the planner reads, in the same way; and the time by which the operator plan
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,17 +17,19 @@ import click
 
 from bitgoeul.api.names import CLOCK_OFFSET_ANNOTATION, GROUP, LEASE_NAME, OPERATOR_NAMESPACE
 from bitgoeul.api.quantities import format_offset, parse_offset
-from bitgoeul.cli.connection import cluster_options
+from bitgoeul.cli.connection import cluster_options, identity_options
 from bitgoeul.cluster.cache import Cache
-from bitgoeul.cluster.client import Api, ApiError, NoAnswerError, connect, overheard
-from bitgoeul.cluster.kinds import LEASE, NAMESPACE, NODE, OWN_KINDS, RESOURCE_QUOTA
+from bitgoeul.cluster.client import Api, ApiError, Identity, NoAnswerError, connect, overheard
+from bitgoeul.cluster.kinds import LEASE, NAMESPACE, NODE, OWN_KINDS, RESOURCE_QUOTA, Kind
 from bitgoeul.controller.planner import observe
 from bitgoeul.controller.preflight import ask, check_version, served
 from bitgoeul.errors import NotReadyError, QuantityError, UserError
 from bitgoeul.planning.decisions import Plan
+from bitgoeul.planning.moments import moment
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.snapshot import Observed, Snapshot, build_snapshot
 
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 READ = (*OWN_KINDS, NODE, NAMESPACE, RESOURCE_QUOTA)
 
 T = TypeVar("T")
@@ -53,6 +56,11 @@ class Picture:
         """The time by which is planned."""
         return self.wall + self.offset
 
+    @property
+    def moment(self) -> int:
+        """The same in milliseconds."""
+        return moment(self.now)
+
     def planned(self) -> tuple[Snapshot, Plan]:
         """What the operator's planner makes of it."""
         snapshot = build_snapshot(self.observed, self.now, self.wall)
@@ -61,31 +69,51 @@ class Picture:
 
 @dataclass(frozen=True)
 class Target:
-    """Which cluster is asked, and where its operator keeps its Lease."""
+    """Which cluster is asked, as whom (None: as oneself), and where its operator keeps its Lease."""
 
     kubeconfig: str | None
     context: str | None
     namespace: str
+    identity: Identity | None = None
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of ``Target``, and ``--output``."""
-    command = click.option(
-        "--output",
-        "-o",
-        type=click.Choice(["table", "json"]),
-        default="table",
-        show_default=True,
-        help="For people, or for programs.",
-    )(command)
-    command = click.option(
-        "--namespace",
+    """Add the options of ``Target``, which the command gets as its first argument."""
+
+    @functools.wraps(command)
+    def with_target(
+        kubeconfig: str | None,
+        context: str | None,
+        as_user: str,
+        as_groups: tuple[str, ...],
+        operator_namespace: str,
+        **rest: Any,
+    ) -> Any:
+        if as_groups and not as_user:
+            raise click.UsageError("--as-group needs --as")
+        identity = Identity(as_user, as_groups) if as_user else None
+        return command(Target(kubeconfig, context, operator_namespace, identity), **rest)
+
+    with_operator = click.option(
+        "--operator-namespace",
         default=OPERATOR_NAMESPACE,
         show_default=True,
         metavar="NAME",
         help="Where the operator's Lease is, which says by which clock it plans.",
-    )(command)
-    return cluster_options(command)
+    )(with_target)
+    return cluster_options(identity_options(with_operator))
+
+
+def output_option(*forms: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ``--output`` with these forms; the first is the default."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Choice(forms),
+        default=forms[0],
+        show_default=True,
+        help="For people, or for programs.",
+    )
 
 
 def read_picture(target: Target) -> Picture:
@@ -96,9 +124,14 @@ def read_picture(target: Target) -> Picture:
         UserError: The cluster does not answer or refuses; ``NotReadyError`` when it does not know our kinds.
     """
     picture = ask_cluster(target, lambda api: look(api, target.namespace))
-    if picture.offset:
-        click.echo(f"planning by a clock that is shifted by {format_offset(picture.offset)}", err=True)
+    tell_shift(picture.offset)
     return picture
+
+
+def tell_shift(offset: timedelta) -> None:
+    """Say on standard error that the operator's clock is shifted, if it is."""
+    if offset:
+        click.echo(f"planning by a clock that is shifted by {format_offset(offset)}", err=True)
 
 
 def ask_cluster(target: Target, question: Callable[[Api], Awaitable[T]]) -> T:
@@ -110,7 +143,7 @@ def ask_cluster(target: Target, question: Callable[[Api], Awaitable[T]]) -> T:
     """
 
     async def put() -> T:
-        async with connect(target.kubeconfig, target.context) as api:
+        async with connect(target.kubeconfig, target.context, identity=target.identity) as api:
             try:
                 return await question(api)
             except NoAnswerError as error:
@@ -162,6 +195,18 @@ async def read_offset(api: Api, namespace: str) -> timedelta:
         raise UserError(
             f"Lease {namespace}/{LEASE_NAME}: annotation {CLOCK_OFFSET_ANNOTATION}: {error}; the operator writes it"
         ) from error
+
+
+async def may(api: Api, verb: str, kind: Kind, namespace: str = "") -> bool:
+    """Whether the reader may do something with a kind."""
+    attributes = {"verb": verb, "group": kind.group, "resource": kind.plural, "namespace": namespace}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = await api.request("POST", REVIEWS, review)
+    return bool((answer.get("status") or {}).get("allowed"))
 
 
 def present() -> datetime:

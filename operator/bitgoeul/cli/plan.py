@@ -15,8 +15,8 @@ from bitgoeul.api import TenantAllocation
 from bitgoeul.api.quantities import format_offset, parse_duration
 from bitgoeul.api.values import MAX_DEVICES
 from bitgoeul.cli.calendar import known_text
-from bitgoeul.cli.output import amounts_in_brief, brief, instant_of, print_json, print_table, shift_text
-from bitgoeul.cli.picture import Picture, Target, ask_cluster, read_picture, target_options
+from bitgoeul.cli.output import amounts_in_brief, brief, instant_of, print_data, print_table, shift_text
+from bitgoeul.cli.picture import Picture, Target, ask_cluster, output_option, read_picture, target_options
 from bitgoeul.cluster.client import JSON_PATCH, Api, ApiError
 from bitgoeul.cluster.kinds import BY_KIND
 from bitgoeul.desired.allocation_status import holdings
@@ -40,6 +40,7 @@ RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}([.]\d{1,9})?([Zz]|
 
 @click.command(short_help="Show what would be; changes nothing.")
 @target_options
+@output_option("table", "json", "yaml")
 @click.option(
     "--filename",
     "-f",
@@ -55,9 +56,7 @@ RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}([.]\d{1,9})?([Zz]|
     "--at", metavar="TIME", help="Ask at this time, such as 2027-01-01T00:00:00+09:00, or in so long, such as 720h."
 )
 def plan(
-    kubeconfig: str | None,
-    context: str | None,
-    namespace: str,
+    target: Target,
     output: str,
     files: tuple[str, ...],
     pool: str | None,
@@ -78,7 +77,6 @@ def plan(
     if duration is not None:
         check_duration(duration)
     manifests = read_files(files)
-    target = Target(kubeconfig, context, namespace)
     picture = read_picture(target)
     until = read_time(at, picture.now) if at is not None else None
     if manifests:
@@ -91,8 +89,8 @@ def plan(
         manifests.append(extra)
     comparison = ask(picture, observed, manifests, until)
     present = until or picture.now
-    if output == "json":
-        print_json(as_json(comparison, picture, present))
+    if output != "table":
+        print_data(output, as_json(comparison, picture, present))
     else:
         print_comparison(comparison, day(moment(present)) if until else "")
 

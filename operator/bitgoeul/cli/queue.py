@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from bitgoeul.api.conditions import Reason
-from bitgoeul.cli.output import amounts_in_brief, instant_of, print_json, print_table
-from bitgoeul.cli.picture import Target, read_picture, target_options
+from bitgoeul.cli.output import amounts_in_brief, instant_of, print_data, print_table
+from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.desired.allocation_status import holdings, instant
 from bitgoeul.planning.decisions import Decision, Plan, QueueEntry
 from bitgoeul.planning.moments import day, moment
@@ -44,16 +44,17 @@ class Waiter:
 
 @click.command(short_help="Show who waits, in order.")
 @target_options
-def queue(kubeconfig: str | None, context: str | None, namespace: str, output: str) -> None:
+@output_option("table", "json", "yaml")
+def queue(target: Target, output: str) -> None:
     """
     Show the queue in order: position, what is asked, since when, the earliest start, and why it is not now.
 
     The position counts those ahead that want a pool that this one wants too. An earliest start is a forecast: it
     holds if nobody extends and nobody of higher priority comes.
     """
-    waiting = line_up(*read_picture(Target(kubeconfig, context, namespace)).planned())
-    if output == "json":
-        print_json({"queue": [as_json(waiter) for waiter in waiting]})
+    waiting = line_up(*read_picture(target).planned())
+    if output != "table":
+        print_data(output, {"queue": [as_json(waiter) for waiter in waiting]})
     elif waiting:
         print_table(COLUMNS, [as_row(waiter) for waiter in waiting], whole=frozenset({1}))
     else:

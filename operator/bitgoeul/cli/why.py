@@ -21,12 +21,12 @@ from bitgoeul.cli.advice import (
     Turn,
     advice_for,
 )
-from bitgoeul.cli.output import amounts_in_brief, brief, clean, instant_of, print_json
-from bitgoeul.cli.picture import Target, read_picture, target_options
+from bitgoeul.cli.output import amounts_in_brief, brief, format_facts, instant_of, print_data
+from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.cli.queue import Waiter, line_up
 from bitgoeul.desired.allocation_status import headline_condition, holdings, instant
 from bitgoeul.errors import NotReadyError, UserError
-from bitgoeul.planning.allocations import Amounts, Share
+from bitgoeul.planning.allocations import Allocation, Amounts, Share
 from bitgoeul.planning.decisions import Decision, Plan
 from bitgoeul.planning.line import missing
 from bitgoeul.planning.moments import FOREVER, LATEST, day, moment
@@ -64,13 +64,14 @@ class Answer:
 
 @click.command(short_help="Say why an allocation is where it is.")
 @target_options
+@output_option("table", "json", "yaml")
 @click.argument("name")
-def why(kubeconfig: str | None, context: str | None, namespace: str, output: str, name: str) -> None:
+def why(target: Target, output: str, name: str) -> None:
     """
     Say how the allocation NAME stands: phase, position, what is short, who is ahead, the earliest start, what would
     fit now, and whose turn it is to act, with the next command to run.
     """
-    picture = read_picture(Target(kubeconfig, context, namespace))
+    picture = read_picture(target)
     obj = picture.live.get((TenantAllocation.__name__, name))
     if obj is None:
         raise UserError(f"there is no TenantAllocation {name}; see: kubectl get ta")
@@ -79,8 +80,8 @@ def why(kubeconfig: str | None, context: str | None, namespace: str, output: str
         raise NotReadyError(f"{name} has no status yet: the operator has not seen it; is it running? bitgoeul run")
     current = status.get("observedGeneration") == obj["metadata"].get("generation")
     answer = explain(*picture.planned(), name, status, current=current)
-    if output == "json":
-        print_json(as_json(answer))
+    if output != "table":
+        print_data(output, as_json(answer))
     else:
         for line in as_lines(answer):
             click.echo(line)
@@ -97,10 +98,7 @@ def explain(snapshot: Snapshot, plan: Plan, name: str, status: Mapping[str, Any]
     standing = next(standing for standing in snapshot.standings if standing.allocation.name == name)
     decision = plan.decisions[name]
     reason, message = headline(decision, status)
-    fits = fitting(snapshot, plan, standing)
     advice = advise(snapshot, standing, decision, reason)
-    pool = pool_at_issue(snapshot, standing, decision)
-    namespaces = standing.allocation.shares
     return Answer(
         standing=standing,
         decision=decision,
@@ -109,15 +107,20 @@ def explain(snapshot: Snapshot, plan: Plan, name: str, status: Mapping[str, Any]
         reason=reason,
         message=message,
         ahead=ahead_of(standing, decision, line_up(snapshot, plan)),
-        fits=fits,
+        fits=fitting(snapshot, plan, standing),
         turn=advice.turn,
         advice=advice.text,
-        command=advice.command.format(
-            name=name,
-            namespace=namespaces[0].namespace if namespaces else name,
-            pool=pool.name if pool else "POOL",
-            kind="apool" if pool is None or pool.kind is PoolKind.ACCELERATORS else "spool",
-        ),
+        command=command_for(advice, standing.allocation, pool_at_issue(snapshot, standing, decision)),
+    )
+
+
+def command_for(advice: Advice, allocation: Allocation, pool: PoolKey | None) -> str:
+    """The command of an advice about an allocation, and the pool at issue."""
+    return advice.command.format(
+        name=allocation.name,
+        namespace=allocation.shares[0].namespace if allocation.shares else allocation.name,
+        pool=pool.name if pool else "POOL",
+        kind="apool" if pool is None or pool.kind is PoolKind.ACCELERATORS else "spool",
     )
 
 
@@ -125,6 +128,11 @@ def headline(decision: Decision, status: Mapping[str, Any]) -> tuple[str, str]:
     """The reason that matters: why it waits or is refused, else how far the grant is enforced."""
     if not decision.admitted or decision.queue is not None:
         return decision.reason, decision.message
+    return enforcement_headline(status)
+
+
+def enforcement_headline(status: Mapping[str, Any]) -> tuple[str, str]:
+    """The reason that matters of one that has all that it asks for: too much in use, a near end, else enforcement."""
     said = {str(one.get("type")): one for one in status.get("conditions") or ()}
     for kind, bad in ((ConditionType.WITHIN_GRANT, "False"), (ConditionType.EXPIRING, "True")):
         found = said.get(kind)
@@ -232,10 +240,8 @@ def as_lines(answer: Answer) -> list[str]:
         ("Turn", f"{answer.turn}: {answer.advice}"),
         ("Next", answer.command),
     ]
-    widest = max(len(label) for label, text in facts if text)
     organization = f" ({allocation.organization})" if allocation.organization else ""
-    title = clean(f"{allocation.name}{organization} is {answer.phase}{position}{stale}")
-    return [title, *(f"  {label:{widest}}  {clean(text)}" for label, text in facts if text)]
+    return format_facts(f"{allocation.name}{organization} is {answer.phase}{position}{stale}", facts)
 
 
 def window_text(decision: Decision) -> str:

@@ -16,6 +16,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -42,6 +43,7 @@ USER_AGENT = f"bitgoeul/{__version__}"
 REQUEST_TIMEOUT_SECONDS = 10.0
 PAGE_SIZE = 500
 SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+SERVICE_ACCOUNT_NAMESPACE = SERVICE_ACCOUNT_TOKEN.with_name("namespace")
 
 
 class ApiError(ClusterError):
@@ -82,6 +84,14 @@ class NoAnswerError(ClusterError):
     """No answer: refused, reset or timed out. A write may or may not have happened."""
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody else as whom requests are sent: impersonation, which the API server allows or refuses."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+
+
 class Api:
     """
     One connection pool to one API server.
@@ -90,7 +100,16 @@ class Api:
     only the caller knows whether the decision behind a write still holds.
     """
 
-    def __init__(self, configuration: kube.Configuration, observer: RequestObserver | None = None) -> None:
+    def __init__(
+        self,
+        configuration: kube.Configuration,
+        observer: RequestObserver | None = None,
+        identity: Identity | None = None,
+    ) -> None:
+        self._headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
+        if identity is not None:
+            self._headers.append(("Impersonate-User", identity.user))
+            self._headers += [("Impersonate-Group", group) for group in identity.groups]
         self._client = kube.ApiClient(configuration)
         self._has_token = bool(configuration.api_key) or configuration.refresh_api_key_hook is not None
         self.server: str = configuration.host
@@ -102,7 +121,7 @@ class Api:
         ssl_context: ssl.SSLContext = self._client.rest_client.ssl_context
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=pool, ssl=ssl_context),
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            headers=self._headers,
             middlewares=[*middlewares, self._authorize] if self._has_token else middlewares,
             proxy=self._client.configuration.proxy,
             read_bufsize=2**21,  # a watch event may be larger than aiohttp's default buffer
@@ -291,17 +310,28 @@ async def read_kubeconfig(path: str, context: str | None, configuration: kube.Co
         )
 
 
+def current_namespace(kubeconfig: str | Path | None, context: str | None) -> str:
+    """The namespace that is meant where none is named: of the kubeconfig's context, else the pod's own."""
+    path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG", "")
+    if not path:
+        return SERVICE_ACCOUNT_NAMESPACE.read_text().strip() if SERVICE_ACCOUNT_NAMESPACE.exists() else "default"
+    contexts, current = kube_config.list_kube_config_contexts(path)  # type: ignore[no-untyped-call]
+    chosen = next((one for one in contexts if one["name"] == context), current)
+    return str((chosen.get("context") or {}).get("namespace") or "default")
+
+
 @asynccontextmanager
 async def connect(
     kubeconfig: str | Path | None = None,
     context: str | None = None,
     observer: RequestObserver | None = None,
+    identity: Identity | None = None,
 ) -> AsyncIterator[Api]:
     """Open a connection for the body of a ``with`` block; see ``load_configuration`` for what is connected to."""
     try:
         configuration = await load_configuration(kubeconfig, context)
         try:
-            api = Api(configuration, observer)
+            api = Api(configuration, observer, identity)
         except (OSError, ssl.SSLError, ValueError) as error:
             raise UserError(f"certificates of {configuration.host} cannot be loaded: {error}") from error
     finally:

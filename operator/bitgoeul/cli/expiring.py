@@ -1,0 +1,157 @@
+"""``bitgoeul expiring``: whose time ends when, what goes with it, and whether they were told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from bitgoeul.api.quantities import parse_duration
+from bitgoeul.cli.output import amounts_in_brief, instant_of, print_data, print_table, shift_text
+from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
+from bitgoeul.desired.allocation_status import holdings
+from bitgoeul.errors import QuantityError, UserError
+from bitgoeul.planning.decisions import Decision, Plan, Window
+from bitgoeul.planning.life import Course
+from bitgoeul.planning.moments import FOREVER, day
+from bitgoeul.planning.snapshot import Snapshot, Standing
+
+COLUMNS = ("Allocation", "Organization", "Holds", "Ends", "Left", "Notice", "Then")
+WIDE_COLUMNS = (*COLUMNS[:-1], "Started", "Pods go", "Data goes")
+WITHIN = "720h"
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    One whose time ends, or has ended while something of it is still to go.
+
+    Attributes:
+        next_notice: The next moment at which notice is given; None: no further one is.
+    """
+
+    standing: Standing
+    decision: Decision
+    window: Window
+    next_notice: int | None
+
+
+@click.command(short_help="Show whose time ends, and whether they were told.")
+@target_options
+@output_option("table", "wide", "json", "yaml")
+@click.option("--within", default=WITHIN, show_default=True, metavar="DURATION", help="How far to look ahead.")
+def expiring(target: Target, output: str, within: str) -> None:
+    """
+    Show whose time ends within 30 days or the time given, the first to end first: what they hold, how much time is
+    left, and whether notice was given. Those whose time is over stay in it until pods and data are gone.
+    """
+    length = read_length(within)
+    picture = read_picture(target)
+    snapshot, plan = picture.planned()
+    endings = find_endings(snapshot, plan, snapshot.now + length)
+    if output in ("json", "yaml"):
+        rows = [as_json(one, snapshot.now) for one in endings]
+        print_data(output, {"time": instant_of(snapshot.now), "within": within, "expiring": rows})
+    elif not endings:
+        click.echo(f"nobody's time ends within {within}", err=True)
+    elif output == "wide":
+        print_table(WIDE_COLUMNS, [as_wide_row(one, snapshot.now) for one in endings])
+    else:
+        print_table(COLUMNS, [as_row(one, snapshot.now) for one in endings])
+
+
+def read_length(text: str) -> int:
+    """
+    A length of time in milliseconds.
+
+    Raises:
+        UserError: It is none.
+    """
+    try:
+        return parse_duration(text) // MILLISECOND
+    except (QuantityError, OverflowError) as error:
+        raise UserError(f"--within: {error}") from error
+
+
+def find_endings(snapshot: Snapshot, plan: Plan, until: int) -> list[Ending]:
+    """Those that hold something and end by a moment, in the order of their ends."""
+    found = []
+    for standing in snapshot.standings:
+        decision = plan.decisions[standing.allocation.name]
+        window = decision.window
+        if decision.course is Course.NOTHING or window is None or window.end > until:
+            continue
+        if window.end <= snapshot.now and not remains(window, snapshot.now):
+            continue
+        times = standing.allocation.terms.notice_times(window.start, window.end)
+        found.append(Ending(standing, decision, window, next((at for at in times if at > snapshot.now), None)))
+    return sorted(found, key=lambda one: (one.window.end, one.standing.allocation.name))
+
+
+def remains(window: Window, now: int) -> bool:
+    """Whether something is still to go after the end."""
+    return any(at is not None and now < at < FOREVER for at in (window.drain_at, window.delete_at))
+
+
+def notice_text(one: Ending, now: int) -> str:
+    """Whether notice was given, else when it will be."""
+    if one.window.end <= now:
+        return "over"
+    if one.decision.notice is not None:
+        return f"given {day(one.decision.notice)}"
+    return "none" if one.next_notice is None else f"due {day(one.next_notice)}"
+
+
+def left_text(end: int, now: int) -> str:
+    """How much time is left, to the hour where it is days."""
+    if end <= now:
+        return "0"
+    left = end - now
+    return shift_text(left - left % 60_000 or left).removeprefix("+")
+
+
+def then_text(window: Window, now: int) -> str:
+    """What is to go after the end."""
+    drain = window.drain_at if window.drain_at is not None and now < window.drain_at < FOREVER else None
+    parts = [f"pods go {day(drain)}"] if drain is not None else []
+    parts += [f"data is deleted {day(window.delete_at)}" if window.delete_at is not None else "data is kept"]
+    return ", ".join(parts)
+
+
+def as_row(one: Ending, now: int) -> list[str]:
+    allocation = one.standing.allocation
+    return [
+        allocation.name,
+        allocation.organization,
+        amounts_in_brief(one.decision.grant),
+        day(one.window.end),
+        left_text(one.window.end, now),
+        notice_text(one, now),
+        then_text(one.window, now),
+    ]
+
+
+def as_wide_row(one: Ending, now: int) -> list[str]:
+    *first, _ = as_row(one, now)
+    window = one.window
+    drain = "never" if window.drain_at is None or window.drain_at >= FOREVER else day(window.drain_at)
+    return [*first, day(window.start), drain, day(window.delete_at) if window.delete_at is not None else "never"]
+
+
+def as_json(one: Ending, now: int) -> dict[str, Any]:
+    allocation, window = one.standing.allocation, one.window
+    return {
+        "name": allocation.name,
+        "organization": allocation.organization,
+        "holds": holdings(one.decision.grant),
+        "start": instant_of(window.start),
+        "end": instant_of(window.end),
+        "leftSeconds": max(0, window.end - now) // 1000,
+        "noticeGiven": instant_of(one.decision.notice),
+        "nextNotice": instant_of(one.next_notice),
+        "drainAt": instant_of(window.drain_at),
+        "dataDeleteAt": instant_of(window.delete_at),
+    }

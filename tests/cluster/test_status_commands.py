@@ -1,0 +1,224 @@
+"""
+The center at one look, one allocation, pools and ends: what these commands print, also to a tenant who may not list.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bitgoeul.api.quantities import format_duration
+from bitgoeul.local.launcher import ControlPlane
+from tests.cluster.asking import Asker, of_world, pinned
+from tests.cluster.faults import ForkServer
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.operator_process import SOURCE
+from tests.cluster.scenario import World, resource_of
+from tests.cluster.waiting import eventually
+
+DAY = 24
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    with ForkServer(tmp_path_factory.mktemp("commands")) as server:
+        yield server
+
+
+@pytest.fixture
+def asker(commands: ForkServer, control_plane: ControlPlane, tmp_path: Path) -> Asker:
+    return Asker(commands, control_plane, tmp_path)
+
+
+def hours_ahead(hours: float) -> str:
+    """A moment as people write it, in whole minutes."""
+    moment = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=hours)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.fixture
+def center(world: World) -> str:
+    """
+    A pool of 8: 6 are held by ``holder`` for ten days more, with a member; ``waits`` wants 4, ``lost`` what is not.
+
+    Gives the name of the pool.
+    """
+    pool = world.pool(devices=8)
+    member = {"kind": "User", "name": f"dain-{world.suffix}", "role": "view"}
+    end = hours_ahead(10 * DAY + 1)
+    holder = world.active("holder", {pool: 6}, window={"end": end}, members=[member])
+    # A notice counts if it is due after the start: this one was, less than a second later.
+    length = datetime.fromisoformat(end) - datetime.fromisoformat(world.status(holder)["window"]["start"])
+    seconds = math.ceil(length.total_seconds()) - 1
+    world.edit(holder, expiry={"notice": [format_duration(timedelta(seconds=seconds)), "24h"]})
+    world.await_phase(holder, "Expiring")
+    waits = world.allocate("waits", {pool: 4}, window={"duration": "24h"})
+    world.await_status(waits, lambda s: "earliestStart" in s.get("queue", {}), "has an earliest start")
+    world.await_phase(world.allocate("lost", {world.name("nowhere"): 1}), "Refused")
+    world.await_devices(pool, granted=6, waiting=4)
+    return pool
+
+
+def test_the_center_is_shown_at_one_look(world: World, asker: Asker, center: str) -> None:
+    """Pools, whose turn it is, and the next changes; the last line is the next command."""
+    lines = asker.table("status")
+    assert pinned(of_world(lines, world.suffix), world.suffix) == [
+        "POOL  STAGE  EFFECTIVE  GRANTED  AVAILABLE  WAITING  STATE",
+        "gpu  -  8  6  2  4 in 1  Available",
+        "TO ACT  TURN  REASON  NEXT",
+        "lost  platform engineer  PoolNotFound  kubectl get apool,spool",
+        "holder  tenant  NoticeGiven  kubectl get pods -n holder",
+        "NEXT CHANGE  POOL  CHANGE  AVAILABLE  CAUSE",
+        "DATE  gpu  +6  8  holder is over (6)",
+    ]
+    assert lines[1].startswith("  Allocations  ")
+    assert lines[-1].startswith("Next  ")
+    found = asker.json("status")
+    assert {"Waiting", "Expiring", "Refused"} <= found["allocations"].keys()
+    assert {act["subject"] for act in found["toAct"]} >= {world.name("lost"), world.name("holder")}
+    assert yaml.safe_load(asker.run("status", "-o", "yaml").out)["toAct"] == found["toAct"]
+    [wide] = [line for line in asker.table("status", "-o", "wide") if line.startswith(f"{center} ")]
+    assert resource_of(center) in wide
+
+
+def test_one_allocation_is_shown(world: World, asker: Asker, center: str) -> None:
+    """What it has and uses, how much of its window is left, notices, namespaces and conditions."""
+    holder = world.name("holder")
+    world.pod(holder, "train", center, 2)
+    eventually(lambda: world.status(holder)["inUse"]["accelerators"] == {center: 2}, "the pod is counted")
+    assert pinned(asker.table("status", holder), world.suffix) == [
+        "holder (Holder) is Expiring",
+        "  Has  gpu×6",
+        "  In use  gpu×2",
+        "  Window  DATE to DATE, LENGTH left",
+        "  Notices  given DATE, due DATE",
+        "  After the end  pods go DATE, data is kept",
+        "  Namespaces  holder",
+        "  Conditions  Admitted yes (Granted), Provisioned yes (Provisioned), Ready yes (Enforced), Reconciling no "
+        "(NothingToDo), Stalled no (NothingToDo), WithinGrant yes (InUseFits), Expiring yes (NoticeGiven)",
+        "  Reason  NoticeGiven: notice of DATE: ends DATE, no new pods from then on; pods are evicted DATE",
+        "  Turn  tenant: save what is needed before the end; a platform engineer can move it",
+        "  Next  kubectl get pods -n holder",
+    ]
+    found = asker.json("status", holder)
+    assert (found["has"]["accelerators"], found["inUse"]["accelerators"]) == ({center: 6}, {center: 2})
+    assert 0 <= (10 * DAY + 1) * 3600 - found["window"]["leftSeconds"] < 600
+    assert [row["name"] for row in found["namespaces"]] == [holder]
+
+
+def test_one_that_waits_is_shown(world: World, asker: Asker, center: str) -> None:
+    """What it asks, what is short, and when it could start; then the command that says more."""
+    lines = pinned(asker.table("status", world.name("waits")), world.suffix)
+    assert lines[:6] == [
+        "waits (Waits) is Waiting, position 1",
+        "  Has  nothing",
+        "  Asks  gpu×4",
+        "  Since  DATE",
+        "  Short now  2 of gpu",
+        "  Earliest start  DATE",
+    ]
+    assert lines[-2:] == [
+        "  Turn  nobody: it starts by itself when its time has come",
+        "  Next  bitgoeul why waits",
+    ]
+    assert "there is no TenantAllocation nobody" in asker.refusal("status", "nobody")
+
+
+def test_a_tenant_is_shown_its_own(world: World, asker: Asker, center: str) -> None:
+    """Who may not list is shown the allocation of the namespace, and nothing of others."""
+    holder = world.name("holder")
+    dain = ("--as", f"dain-{world.suffix}")
+    lines = asker.table("status", "-n", holder, *dain)
+    assert pinned(lines, world.suffix)[0] == "holder (Holder) is Expiring"
+    assert lines == asker.table("status", holder, *dain)
+    assert world.name("waits") not in "".join(lines)
+    assert "refuses" in asker.refusal("status", world.name("waits"), *dain)
+    said = asker.refusal("status", "-n", "default", *dain)
+    assert said.startswith("you may neither list allocations nor read namespace default; name one of yours with -n")
+    assert "belongs to no allocation" in asker.refusal("status", "-n", "default")
+
+
+def test_a_group_counts_as_its_members(world: World, asker: Asker) -> None:
+    """With --as-group the rights of a group are added."""
+    pool = world.pool(devices=2)
+    lab = world.name("lab")
+    name = world.active("team", {pool: 1}, members=[{"kind": "Group", "name": lab, "role": "view"}])
+    assert "refuses" in asker.refusal("status", name, "--as", "somebody")
+    found = asker.json("status", name, "--as", "somebody", "--as-group", "other", "--as-group", lab)
+    assert (found["name"], found["turn"]) == (name, "nobody")
+
+
+def test_the_namespace_of_the_kubeconfig_is_meant(world: World, asker: Asker, center: str, tmp_path: Path) -> None:
+    """A tenant need not say where it works."""
+    content: dict[str, Any] = yaml.safe_load(asker.kubeconfig.read_text())
+    for context in content["contexts"]:
+        context["context"]["namespace"] = world.name("holder")
+    kubeconfig = tmp_path / "tenant"
+    kubeconfig.write_text(yaml.safe_dump(content))
+    finished = asker.run("status", "--as", f"dain-{world.suffix}", kubeconfig=kubeconfig)
+    assert (finished.code, finished.err) == (0, "")
+    assert finished.out.startswith(f"{world.name('holder')} (Holder) is Expiring\n")
+
+
+def test_pools_are_shown(world: World, asker: Asker, center: str) -> None:
+    """What they have and have left, the next change, and in one word what is wrong."""
+    world.declare_pool("bare")
+    world.await_devices(world.name("bare"), installed=0)
+    lines = of_world(asker.table("pools"), world.suffix)
+    assert pinned(lines, world.suffix) == [
+        "POOL  STAGE  EFFECTIVE  GRANTED  AVAILABLE  IN USE  WAITING  NEXT CHANGE  STATE",
+        "bare  -  0  0  0  0  -  -  NoNodesMatch",
+        "gpu  -  8  6  2  0  4 in 1  DATE +6  Available",
+    ]
+    lines = of_world(asker.table("pools", "-o", "wide"), world.suffix)
+    assert pinned(lines, world.suffix)[2] == (
+        "gpu  -  8  6  2  0  4 in 1  DATE +6  gpu.example.org/device  8  0  0  0  0  -  Available"
+    )
+    rows = {row["name"]: row for row in asker.json("pools")["pools"]}
+    status = world.pool_status(center)["devices"]
+    assert {key: rows[center][key] for key in ("effective", "granted", "available", "waiting")} == {
+        key: status[key] for key in ("effective", "granted", "available", "waiting")
+    }
+    assert rows[world.name("bare")]["troubles"][0]["next"] == "kubectl get nodes --show-labels"
+
+
+def test_ends_are_shown_in_order(world: World, asker: Asker, center: str) -> None:
+    """Who ends when, with notice given, due or none; further away than asked for is left out."""
+    end = {"window": {"end": hours_ahead(3 * DAY)}, "expiry": {"notice": [], "grace": "0s"}}
+    world.active("soon", {center: 1}, **end)
+    world.active("later", {center: 1}, window={"end": hours_ahead(20 * DAY)}, expiry={"notice": ["24h"]})
+    lines = of_world(asker.table("expiring"), world.suffix)
+    assert pinned(lines, world.suffix) == [
+        "ALLOCATION  ORGANIZATION  HOLDS  ENDS  LEFT  NOTICE  THEN",
+        "soon  Soon  gpu×1  DATE  LENGTH  none  pods go DATE, data is kept",
+        "holder  Holder  gpu×6  DATE  LENGTH  given DATE  pods go DATE, data is kept",
+        "later  Later  gpu×1  DATE  LENGTH  due DATE  pods go DATE, data is kept",
+    ]
+    rows = [row for row in asker.json("expiring", "--within", "264h")["expiring"] if world.suffix in row["name"]]
+    assert [row["name"] for row in rows] == [world.name("soon"), world.name("holder")]
+    assert rows[0]["noticeGiven"] is None
+    assert len(of_world(asker.table("expiring", "-o", "wide"), world.suffix)) == 4
+    assert "--within: not a duration: '14d'" in asker.refusal("expiring", "--within", "14d")
+
+
+def test_kubectl_finds_it_as_a_plugin(world: World, kubectl: Kubectl, center: str) -> None:
+    """``kubectl bitgoeul`` is the same, and help calls it so."""
+    scripts = sysconfig.get_path("scripts")
+    environment = {"PATH": f"{scripts}:/usr/bin:/bin", "KUBECONFIG": str(kubectl.kubeconfig), "PYTHONPATH": str(SOURCE)}
+
+    def run(*arguments: str) -> str:
+        command = [str(kubectl.binary), "kubectl", "bitgoeul", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout
+
+    assert run("status", world.name("waits")).startswith(f"{world.name('waits')} (Waits) is Waiting")
+    assert run("pools", "--help").startswith("Usage: kubectl bitgoeul pools [OPTIONS]")
