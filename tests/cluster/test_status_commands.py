@@ -192,7 +192,7 @@ def test_pools_are_shown(world: World, asker: Asker, center: str) -> None:
 
 def test_ends_are_shown_in_order(world: World, asker: Asker, center: str) -> None:
     """Who ends when, with notice given, due or none; further away than asked for is left out."""
-    end = {"window": {"end": hours_ahead(3 * DAY)}, "expiry": {"notice": [], "grace": "0s"}}
+    end: dict[str, Any] = {"window": {"end": hours_ahead(3 * DAY)}, "expiry": {"notice": [], "grace": "0s"}}
     world.active("soon", {center: 1}, **end)
     world.active("later", {center: 1}, window={"end": hours_ahead(20 * DAY)}, expiry={"notice": ["24h"]})
     lines = of_world(asker.table("expiring"), world.suffix)
