@@ -233,6 +233,7 @@ def test_every_make_target_is_explained() -> None:
         ("commands.md", "status"),
         ("commands.md", "pools"),
         ("commands.md", "expiring"),
+        ("commands.md", "doctor"),
         ("commands.md", "plan"),
         ("commands.md", "queue"),
         ("commands.md", "calendar"),

@@ -31,6 +31,7 @@ COMMANDS = {
     "status": "bitgoeul.cli.status:status",
     "pools": "bitgoeul.cli.pools:pools",
     "expiring": "bitgoeul.cli.expiring:expiring",
+    "doctor": "bitgoeul.cli.doctor:doctor",
     "completion": "bitgoeul.cli.completion:completion",
 }
 

@@ -1,0 +1,374 @@
+"""
+What is right and wrong with an installation, judged from what was read of the cluster: one finding for each check.
+
+Pure: what could not be read is said so in the finding, and keeps no other check from being made.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from bitgoeul.api import AcceleratorPool
+from bitgoeul.api.crd import build_crd
+from bitgoeul.api.kinds import KINDS
+from bitgoeul.api.names import (
+    ALLOCATION_LABEL,
+    CLOCK_OFFSET_ANNOTATION,
+    GROUP,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    RETAINED_LABEL,
+)
+from bitgoeul.cluster.client import Object
+from bitgoeul.cluster.kinds import (
+    ACCELERATOR_POOL,
+    ADMISSION,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    LEASE,
+    LIMIT_RANGE,
+    MUTATING_BINDING,
+    MUTATING_POLICY,
+    NAMESPACE,
+    NODE,
+    OWN_KINDS,
+    RESOURCE_QUOTA,
+    ROLE_BINDING,
+    TENANT_ALLOCATION,
+    VALIDATING_BINDING,
+    VALIDATING_POLICY,
+    Kind,
+)
+from bitgoeul.controller.preflight import check_version
+from bitgoeul.desired.admission_policies import build_pool_policies
+from bitgoeul.desired.drift import differs
+from bitgoeul.errors import UserError
+from bitgoeul.planning.moments import date
+from bitgoeul.planning.observed import NamespaceView, namespace_view
+from bitgoeul.planning.terms import read_moment
+
+POLICY_KINDS = (MUTATING_POLICY, MUTATING_BINDING, VALIDATING_POLICY, VALIDATING_BINDING)
+CHILDREN = (RESOURCE_QUOTA, LIMIT_RANGE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
+# Read with ``list``; commands that only look need the first of them.
+LOOKED_AT = (*OWN_KINDS, NODE, NAMESPACE, RESOURCE_QUOTA)
+
+INSTALL_KINDS = "bitgoeul crds | kubectl apply -f -"
+NAMED = 5  # of many; the rest is a number
+SKEW = timedelta(seconds=5)  # clocks that differ by less are the same
+DEFAULT_LEASE_SECONDS = 15
+
+
+class Verdict(StrEnum):
+    """How it stands."""
+
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    The outcome of one check.
+
+    Attributes:
+        fix: A command; empty where nothing is to be done.
+        unready: Nothing works before this is mended.
+    """
+
+    check: str
+    verdict: Verdict
+    found: str
+    fix: str = ""
+    unready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """
+    What was read.
+
+    Attributes:
+        version: The answer to ``/version``.
+        definitions: Name → CustomResourceDefinition, those of ours that there are; None: may not be read.
+        objects: Kind → its objects; a kind that is absent may not be listed.
+        unserved: Kinds that the API server does not know.
+        lease: Of the operator; None: there is none, or ``lease_refused``.
+        server_time: By the API server's clock; None: it did not say.
+        user: The name by which the API server knows the reader.
+        missing_rights: What the reader may not do of what commands that only look do, such as ``list nodes``.
+    """
+
+    version: Mapping[str, Any]
+    definitions: Mapping[str, Object] | None
+    objects: Mapping[Kind, list[Object]]
+    lease: Object | None
+    lease_refused: bool
+    here: datetime
+    server_time: datetime | None = None
+    unserved: frozenset[Kind] = frozenset()
+    user: str = ""
+    missing_rights: tuple[str, ...] = ()
+    namespace: str = ""
+    server: str = ""
+
+
+def examine(evidence: Evidence) -> list[Finding]:
+    """All findings, in the order in which causes go before consequences."""
+    checks: tuple[Callable[[Evidence], Finding], ...] = (
+        check_kubernetes,
+        check_kinds,
+        check_operator,
+        check_clock,
+        check_policies,
+        check_quotas,
+        check_retained,
+        check_leftovers,
+        check_rights,
+    )
+    return [check(evidence) for check in checks]
+
+
+def check_kubernetes(evidence: Evidence) -> Finding:
+    try:
+        check_version(evidence.server, evidence.version)
+    except UserError as error:
+        return Finding("kubernetes", Verdict.BAD, str(error), "kubectl version")
+    return Finding("kubernetes", Verdict.OK, str(evidence.version.get("gitVersion", "")))
+
+
+def check_kinds(evidence: Evidence) -> Finding:
+    """Whether the cluster has our kinds as this version has them."""
+    name = "kinds"
+    gone = [kind.kind for kind in OWN_KINDS if kind in evidence.unserved]
+    if gone:
+        return unready(name, f"the cluster does not know {', '.join(gone)} ({GROUP})", INSTALL_KINDS)
+    if evidence.definitions is None:
+        return unread(name, "get customresourcedefinitions")
+    wanted = {f"{kind.plural}.{GROUP}": build_crd(kind)["spec"] for kind in KINDS}
+    other = [one for one, spec in wanted.items() if not same_definition(evidence.definitions.get(one), spec)]
+    if other:
+        found = f"{named(other)} differ from those of this version: fields may be lost or refused"
+        return Finding(name, Verdict.BAD, found, INSTALL_KINDS)
+    return Finding(name, Verdict.OK, f"{len(wanted)} kinds, as this version has them")
+
+
+def same_definition(live: Object | None, spec: Mapping[str, Any]) -> bool:
+    """Whether a definition says what ours says; how versions are converted is the API server's default."""
+    return live is not None and {key: value for key, value in live["spec"].items() if key != "conversion"} == spec
+
+
+def check_operator(evidence: Evidence) -> Finding:
+    """Whether an operator leads; its Lease is renewed every few seconds."""
+    name, start = "operator", "bitgoeul run"
+    if evidence.lease_refused:
+        return unread(name, "get leases")
+    if evidence.lease is None:
+        return unready(name, f"there is no Lease in namespace {evidence.namespace}", start)
+    spec = evidence.lease.get("spec") or {}
+    holder, renewed = str(spec.get("holderIdentity") or ""), read_moment(spec.get("renewTime"))
+    if not holder or renewed is None:
+        return unready(name, "nobody leads: the last operator gave its Lease up", start)
+    age = (evidence.server_time or evidence.here) - date(renewed)
+    if age > timedelta(seconds=int(spec.get("leaseDurationSeconds") or DEFAULT_LEASE_SECONDS)) + SKEW:
+        found = f"nobody leads: {holder} has not renewed its Lease for {round(age.total_seconds())} s"
+        return unready(name, found, start)
+    if age < -SKEW:
+        found = f"the clock of {holder} is {round(-age.total_seconds())} s ahead of the API server's"
+        return Finding(name, Verdict.WARN, found, "timedatectl set-ntp true")
+    return Finding(name, Verdict.OK, f"{holder} leads")
+
+
+def check_clock(evidence: Evidence) -> Finding:
+    """Whether the operator plans by the real time, and this machine has it."""
+    name = "clock"
+    metadata = (evidence.lease or {}).get("metadata") or {}
+    offset = (metadata.get("annotations") or {}).get(CLOCK_OFFSET_ANNOTATION)
+    if offset:
+        found = f"the operator plans by a clock that is shifted by {offset}"
+        return Finding(name, Verdict.WARN, found, "bitgoeul run --clock-offset 0s")
+    if evidence.server_time is None:
+        return Finding(name, Verdict.WARN, "not compared: the API server did not tell its time", "kubectl auth whoami")
+    skew = evidence.here - evidence.server_time
+    if abs(skew) > SKEW:
+        found = f"this machine's clock and the API server's are {round(abs(skew).total_seconds())} s apart"
+        return Finding(name, Verdict.WARN, found, "timedatectl set-ntp true")
+    return Finding(name, Verdict.OK, "not shifted, and the same here as at the API server")
+
+
+def check_policies(evidence: Evidence) -> Finding:
+    """Whether each pool has its admission policies, which keep pods in it."""
+    name = "admission"
+    unknown = [kind.kind for kind in POLICY_KINDS if kind in evidence.unserved]
+    if unknown:
+        found = f"the API server does not serve {', '.join(unknown)} of {ADMISSION}/v1"
+        return Finding(name, Verdict.BAD, found, "kubectl api-versions")
+    if ACCELERATOR_POOL in evidence.unserved:
+        return Finding(name, Verdict.OK, "no pool yet")
+    needed = (ACCELERATOR_POOL, *POLICY_KINDS)
+    refused = [kind.plural for kind in needed if kind not in evidence.objects]
+    if refused:
+        return unread(name, f"list {', '.join(refused)}")
+    there = {(one.kind, obj["metadata"]["name"]): obj for one in POLICY_KINDS for obj in evidence.objects[one]}
+    pools = read_pools(evidence.objects[ACCELERATOR_POOL])
+    wrong = [
+        pool.metadata.name
+        for pool in pools
+        if any(
+            differs(
+                # Items of a list do not say their kind.
+                {"metadata": wanted["metadata"], "spec": wanted["spec"]},
+                there.get((wanted["kind"], wanted["metadata"]["name"]), {}),
+            )
+            for wanted in build_pool_policies(pool.metadata.name, pool.spec, pool.metadata.uid)
+        )
+    ]
+    if wrong:
+        found = f"policies are missing or changed of {named(wrong)}: pods may leave their pool"
+        return Finding(name, Verdict.BAD, found, f"kubectl describe apool {wrong[0]}")
+    return Finding(name, Verdict.OK, f"policies of {count(len(pools), 'pool')} in place")
+
+
+def read_pools(objects: Iterable[Object]) -> list[AcceleratorPool]:
+    """The pools that should have policies: those that can be read, and stay."""
+    pools = []
+    for obj in objects:
+        try:
+            pool = AcceleratorPool.model_validate(obj)
+        except ValidationError:
+            continue
+        if pool.metadata.deletion_timestamp is None:
+            pools.append(pool)
+    return pools
+
+
+def check_quotas(evidence: Evidence) -> Finding:
+    """Whether each tenant namespace has one quota: a second one makes less usable than was granted."""
+    name = "quotas"
+    refused = [kind.plural for kind in (NAMESPACE, RESOURCE_QUOTA) if kind not in evidence.objects]
+    if refused:
+        return unread(name, f"list {', '.join(refused)}")
+    tenants = {one.name for one in views(evidence) if one.allocation_uid}
+    quotas: dict[str, list[Object]] = defaultdict(list)
+    for quota in evidence.objects[RESOURCE_QUOTA]:
+        if quota["metadata"]["namespace"] in tenants:
+            quotas[quota["metadata"]["namespace"]].append(quota)
+    foreign = [quota for all_ in quotas.values() if len(all_) > 1 for quota in all_ if not ours(quota)]
+    if foreign:
+        found = f"more than one quota in {named(sorted({one['metadata']['namespace'] for one in foreign}))}"
+        return Finding(name, Verdict.WARN, f"{found}: the least of them counts", deletion(RESOURCE_QUOTA, foreign[0]))
+    return Finding(name, Verdict.OK, f"one quota in each of {count(len(quotas), 'tenant namespace')}")
+
+
+def check_retained(evidence: Evidence) -> Finding:
+    """Whether data of deleted allocations is kept, which is charged to its pool."""
+    name = "retained"
+    if NAMESPACE not in evidence.objects:
+        return unread(name, "list namespaces")
+    kept = [one.name for one in views(evidence) if one.retained and not one.terminating]
+    if kept:
+        found = f"data of deleted allocations is kept, and charged, in {named(kept)}"
+        return Finding(name, Verdict.WARN, found, f"kubectl get namespaces -l {RETAINED_LABEL}=true")
+    return Finding(name, Verdict.OK, "no data of deleted allocations is kept")
+
+
+def check_leftovers(evidence: Evidence) -> Finding:
+    """Whether something of ours is left without an allocation; volume claims are data, and no leftover."""
+    name = "leftovers"
+    if TENANT_ALLOCATION not in evidence.objects or NAMESPACE not in evidence.objects:
+        if TENANT_ALLOCATION in evidence.unserved:
+            return Finding(name, Verdict.OK, "not looked for: there are no allocations")
+        return unread(name, "list tenantallocations and namespaces")
+    allocations = evidence.objects[TENANT_ALLOCATION]
+    names = {obj["metadata"]["name"] for obj in allocations}
+    uids = {obj["metadata"]["uid"] for obj in allocations}
+    spaces = {one.name: one for one in views(evidence)}
+    orphans = [
+        one.name
+        for one in spaces.values()
+        if one.allocation_uid and one.allocation_uid not in uids and not one.retained and not one.terminating
+    ]
+    if orphans:
+        found = f"namespaces without an allocation: {named(orphans)}; an operator closes them and keeps their data"
+        return Finding(name, Verdict.WARN, found, "bitgoeul run")
+    left = [
+        (kind, obj)
+        for kind in CHILDREN
+        for obj in evidence.objects.get(kind, ())
+        if is_left(obj, names, spaces.get(str(obj["metadata"].get("namespace", ""))))
+    ]
+    if left:
+        texts = [f"{kind.kind} {obj['metadata']['name']}" for kind, obj in left]
+        return Finding(name, Verdict.WARN, f"without an allocation: {named(texts)}", deletion(*left[0]))
+    unseen = [kind.plural for kind in CHILDREN if kind not in evidence.objects]
+    if unseen:
+        return unread(name, f"list {', '.join(unseen)}")
+    return Finding(name, Verdict.OK, "nothing without an allocation")
+
+
+def is_left(obj: Object, allocations: set[str], namespace: NamespaceView | None) -> bool:
+    """Whether an object of ours belongs to an allocation that is gone, and to no data that is kept."""
+    owner = (obj["metadata"].get("labels") or {}).get(ALLOCATION_LABEL, "")
+    if not ours(obj) or not owner or owner in allocations or obj["metadata"].get("deletionTimestamp"):
+        return False
+    return namespace is None or not (namespace.retained or namespace.terminating)
+
+
+def check_rights(evidence: Evidence) -> Finding:
+    """Whether the reader may read what commands that only look read."""
+    name, user = "rights", evidence.user or "you"
+    if not evidence.missing_rights:
+        return Finding(name, Verdict.OK, f"{user} may read all that these commands look at")
+    resources = ",".join(f"{kind.plural}.{kind.group}".rstrip(".") for kind in (*LOOKED_AT, LEASE))
+    fix = f"kubectl create clusterrole bitgoeul-reader --verb=get,list --resource={resources}"
+    if evidence.user:
+        bind = "kubectl create clusterrolebinding bitgoeul-reader --clusterrole=bitgoeul-reader"
+        fix = f"{fix} && {bind} --user={evidence.user}"
+    return Finding(name, Verdict.WARN, f"{user} may not {', '.join(evidence.missing_rights)}", fix)
+
+
+# -- words
+
+
+def unready(check: str, found: str, fix: str) -> Finding:
+    """The finding that something is missing without which nothing works."""
+    return Finding(check, Verdict.BAD, found, fix, unready=True)
+
+
+def unread(check: str, right: str) -> Finding:
+    """The finding of a check that could not be made."""
+    return Finding(check, Verdict.WARN, f"not checked: you may not {right}", "kubectl auth can-i --list")
+
+
+def named(names: Iterable[str]) -> str:
+    """The first few by name."""
+    all_ = list(names)
+    more = f" and {len(all_) - NAMED} more" if len(all_) > NAMED else ""
+    return f"{', '.join(all_[:NAMED])}{more}"
+
+
+def count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def deletion(kind: Kind, obj: Object) -> str:
+    """The command that deletes an object."""
+    metadata = obj["metadata"]
+    place = f" -n {metadata['namespace']}" if kind.namespaced else ""
+    return f"kubectl delete {kind.kind.lower()} {metadata['name']}{place}"
+
+
+def ours(obj: Object) -> bool:
+    """Whether the operator made it."""
+    return bool((obj["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY)
+
+
+def views(evidence: Evidence) -> list[NamespaceView]:
+    return [namespace_view(obj) for obj in evidence.objects[NAMESPACE]]

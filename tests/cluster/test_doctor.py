@@ -1,0 +1,144 @@
+"""What the doctor finds on a real cluster, with the command that mends it, and what it exits with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitgoeul.api.names import ALLOCATION_LABEL, GROUP, MANAGED_BY, MANAGED_BY_LABEL
+from bitgoeul.cluster.kinds import NAMESPACE, RESOURCE_QUOTA, ROLE_BINDING, TENANT_ALLOCATION, VALIDATING_BINDING
+from bitgoeul.desired.admission_policies import policy_name
+from bitgoeul.local.launcher import ControlPlane
+from tests.cluster.asking import Asker, pinned
+from tests.cluster.faults import ForkServer
+from tests.cluster.operator_process import OperatorProcess
+from tests.cluster.scenario import World
+from tests.cluster.waiting import eventually
+
+DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/tenantallocations.{GROUP}"
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    with ForkServer(tmp_path_factory.mktemp("commands")) as server:
+        yield server
+
+
+@pytest.fixture
+def asker(commands: ForkServer, control_plane: ControlPlane, tmp_path: Path) -> Asker:
+    return Asker(commands, control_plane, tmp_path)
+
+
+def findings(asker: Asker, *arguments: str, code: int = 0) -> dict[str, dict[str, Any]]:
+    """What is found, by check."""
+    finished = asker.run("doctor", "-o", "json", *arguments)
+    assert (finished.code, finished.err) == (code, ""), finished
+    return {one["check"]: one for one in asker.read_json(finished)["checks"]}
+
+
+def test_a_healthy_installation_is_fine(world: World, asker: Asker, operator: OperatorProcess) -> None:
+    """One line for each check, the next command, and exit code 0."""
+    world.active("blue", {world.pool(): 1})
+
+    def healthy() -> bool:
+        # Worlds of other tests may still be on their way out.
+        finished = asker.run("doctor")
+        assert (finished.code, finished.err) == (0, ""), finished
+        lines = pinned(finished.out.splitlines(), world.suffix)
+        assert [line.split("  ")[0:2] for line in lines[:-2]] == [
+            ["ok", check]
+            for check in (
+                *("kubernetes", "kinds", "operator", "clock", "admission"),
+                *("quotas", "retained", "leftovers", "rights"),
+            )
+        ]
+        assert lines[1] == "ok  kinds  3 kinds, as this version has them"
+        assert lines[3] == "ok  clock  not shifted, and the same here as at the API server"
+        assert lines[6:8] == [
+            "ok  retained  no data of deleted allocations is kept",
+            "ok  leftovers  nothing without an allocation",
+        ]
+        assert lines[-1] == "Next  bitgoeul status"
+        return True
+
+    eventually(healthy, "all is ok")
+
+
+def test_another_version_of_a_kind_is_bad(world: World, asker: Asker) -> None:
+    """It says which, how to bring it up to date, and exits with 1."""
+    version = world.admin.get(DEFINITION)["spec"]["versions"][0]
+    changed = {**version, "additionalPrinterColumns": version["additionalPrinterColumns"][:-1]}
+    world.admin.merge(DEFINITION, {"spec": {"versions": [changed]}})
+    try:
+        found = findings(asker, code=1)["kinds"]
+    finally:
+        world.admin.merge(DEFINITION, {"spec": {"versions": [version]}})
+    assert (found["verdict"], found["fix"]) == ("bad", "bitgoeul crds | kubectl apply -f -")
+    assert f"tenantallocations.{GROUP} differ from those of this version" in found["found"]
+    assert findings(asker)["kinds"]["verdict"] == "ok"
+
+
+def test_no_operator_is_not_ready(world: World, asker: Asker) -> None:
+    """Where no Lease is, nobody leads: exit code 2, and the command that starts one comes next."""
+    found = findings(asker, "--operator-namespace", "default", code=2)["operator"]
+    assert found == {
+        "check": "operator",
+        "verdict": "bad",
+        "found": "there is no Lease in namespace default",
+        "fix": "bitgoeul run",
+    }
+    finished = asker.run("doctor", "--operator-namespace", "default")
+    assert (finished.code, finished.out.splitlines()[-1]) == (2, "Next  bitgoeul run")
+
+
+def test_what_is_kept_left_over_or_too_much_is_told(world: World, asker: Asker) -> None:
+    """A second quota, a role binding of nobody's, and data of a deleted allocation: warnings, each with its command."""
+    pool = world.pool(devices=4)
+    blue, gone = world.active("blue", {pool: 1}), world.active("gone", {pool: 1})
+    world.delete(TENANT_ALLOCATION, gone)
+    world.await_gone(TENANT_ALLOCATION, gone)
+    mine = {"name": world.name("mine"), "namespace": blue}
+    world.admin.create(RESOURCE_QUOTA.path("", blue), {"metadata": mine, "spec": {"hard": {"pods": "1"}}})
+    elsewhere = world.name("elsewhere")
+    world.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": elsewhere}})
+    labels = {MANAGED_BY_LABEL: MANAGED_BY, ALLOCATION_LABEL: world.name("nobody")}
+    left = {"name": world.name("left"), "namespace": elsewhere, "labels": labels}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    world.admin.create(ROLE_BINDING.path("", elsewhere), {"metadata": left, "roleRef": role})
+
+    def told() -> bool:
+        found = findings(asker)
+        assert world.name("left") in found["leftovers"]["found"]
+        assert found["leftovers"]["fix"] == f"kubectl delete rolebinding {world.name('left')} -n {elsewhere}"
+        assert found["quotas"]["fix"] == f"kubectl delete resourcequota {world.name('mine')} -n {blue}"
+        assert gone in found["retained"]["found"]
+        assert found["retained"]["fix"] == f"kubectl get namespaces -l {GROUP}/retained=true"
+        return {found[check]["verdict"] for check in ("leftovers", "quotas", "retained")} == {"warn"}
+
+    eventually(told, "all three are told")
+    world.delete(NAMESPACE, gone)
+
+
+def test_a_missing_policy_is_bad(world: World, asker: Asker, operator: OperatorProcess) -> None:
+    """Without it pods may leave their pool; while no operator puts it back, that is found, and so is who is missing."""
+    pool = world.pool()
+    world.active("blue", {pool: 1})
+    operator.stop()
+    world.delete(VALIDATING_BINDING, policy_name(pool))
+    found = findings(asker, code=2)
+    assert (found["admission"]["verdict"], found["admission"]["fix"]) == ("bad", f"kubectl describe apool {pool}")
+    assert found["operator"]["found"] == "nobody leads: the last operator gave its Lease up"
+    operator.start()
+    eventually(lambda: findings(asker)["admission"]["verdict"] == "ok", "the policy is back")
+
+
+def test_whoever_may_read_nothing_is_told_so(world: World, asker: Asker) -> None:
+    """Each check that could not be made says which right it needs; none fails for it."""
+    found = findings(asker, "--as", "somebody")
+    assert found["rights"]["found"].startswith("somebody may not list acceleratorpools, list storagepools")
+    assert found["rights"]["fix"].endswith("--clusterrole=bitgoeul-reader --user=somebody")
+    assert found["operator"]["found"] == "not checked: you may not get leases"
+    assert {found[check]["verdict"] for check in found} == {"ok", "warn"}

@@ -1,0 +1,133 @@
+"""What is found right and wrong: clocks and Leases at their limits, versions, and what may not be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bitgoeul.api.crd import build_crd
+from bitgoeul.api.kinds import KINDS
+from bitgoeul.api.names import ALLOCATION_LABEL, CLOCK_OFFSET_ANNOTATION, GROUP, MANAGED_BY, MANAGED_BY_LABEL
+from bitgoeul.cli.doctor import LISTED, as_lines
+from bitgoeul.cli.findings import Evidence, Finding, Verdict, examine
+from bitgoeul.cluster.kinds import (
+    ACCELERATOR_POOL,
+    LIMIT_RANGE,
+    MUTATING_POLICY,
+    NAMESPACE,
+    TENANT_ALLOCATION,
+)
+from bitgoeul.desired.allocation_status import instant
+from tests.unit.builders import NOW, Manifest, make_allocation, make_namespace
+
+
+def lease(seconds: float = 0, annotations: Manifest | None = None) -> Manifest:
+    """A Lease that was renewed so long ago."""
+    spec = {"holderIdentity": "one", "renewTime": instant(NOW - timedelta(seconds=seconds)), "leaseDurationSeconds": 15}
+    return {"metadata": {"annotations": annotations or {}}, "spec": spec}
+
+
+WELL = Evidence(
+    version={"gitVersion": "v1.36.3"},
+    definitions={f"{kind.plural}.{GROUP}": build_crd(kind) for kind in KINDS},
+    objects={kind: [] for kind in LISTED},
+    lease=lease(),
+    lease_refused=False,
+    here=NOW,
+    server_time=NOW,
+    user="dain",
+    namespace="bitgoeul-system",
+    server="https://one",
+)
+
+
+def find(check: str, **fields: Any) -> Finding:
+    """What one check finds when something is other than well."""
+    return next(one for one in examine(replace(WELL, **fields)) if one.check == check)
+
+
+def test_all_is_well() -> None:
+    """Then nothing has a fix, and the next command shows the center."""
+    found = examine(WELL)
+    assert {(one.verdict, one.fix, one.unready) for one in found} == {(Verdict.OK, "", False)}
+    assert as_lines(found)[-1] == "Next  bitgoeul status"
+
+
+@pytest.mark.parametrize(
+    ("check", "fields", "verdict", "unready", "said"),
+    [
+        pytest.param("kubernetes", {"version": {"gitVersion": "v1.35.9"}}, "bad", False, "needs 1.36", id="too old"),
+        pytest.param(
+            "kinds", {"unserved": frozenset({TENANT_ALLOCATION})}, "bad", True, "TenantAllocation", id="no kind"
+        ),
+        pytest.param("kinds", {"definitions": None}, "warn", False, "not checked", id="definitions may not be read"),
+        pytest.param("operator", {"lease": None}, "bad", True, "no Lease in namespace bitgoeul-system", id="no lease"),
+        pytest.param("operator", {"lease": lease(20)}, "ok", False, "one leads", id="a Lease that is late"),
+        pytest.param("operator", {"lease": lease(21)}, "bad", True, "not renewed its Lease for 21 s", id="dead"),
+        pytest.param("operator", {"lease": lease(-6)}, "warn", False, "6 s ahead", id="a leader with a fast clock"),
+        pytest.param(
+            "operator", {"lease": lease(30), "server_time": NOW - timedelta(seconds=30)}, "ok", False, "one leads",
+            id="the API server's clock decides about a Lease, not this machine's",
+        ),
+        pytest.param(
+            "clock", {"lease": lease(0, {CLOCK_OFFSET_ANNOTATION: "72h"})}, "warn", False, "shifted by 72h", id="shifted"
+        ),
+        pytest.param(
+            "clock", {"server_time": NOW + timedelta(seconds=6)}, "warn", False, "6 s apart", id="this machine is slow"
+        ),
+        pytest.param("clock", {"server_time": None}, "warn", False, "not compared", id="no time to compare with"),
+        pytest.param(
+            "admission", {"unserved": frozenset({MUTATING_POLICY})}, "bad", False, "MutatingAdmissionPolicy",
+            id="an API server without the policies",
+        ),
+        pytest.param("rights", {"missing_rights": ("list nodes",)}, "warn", False, "dain may not list", id="rights"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_found(check: str, fields: dict[str, Any], verdict: str, unready: bool, said: str) -> None:
+    """With a verdict, and a command unless all is well."""
+    found = find(check, **fields)
+    assert (found.verdict, found.unready) == (verdict, unready)
+    assert said in found.found
+    assert bool(found.fix) == (verdict != "ok")
+
+
+@pytest.mark.parametrize("kind", LISTED, ids=lambda kind: kind.kind)
+def test_what_may_not_be_listed_keeps_no_check_from_being_made(kind: Any) -> None:
+    """It is a warning, or of no account."""
+    objects = {other: found for other, found in WELL.objects.items() if other is not kind}
+    found = examine(replace(WELL, objects=objects))
+    assert {one.verdict for one in found} <= {Verdict.OK, Verdict.WARN}
+    if kind in (ACCELERATOR_POOL, NAMESPACE, TENANT_ALLOCATION):
+        assert any(one.found.startswith("not checked") for one in found)
+
+
+def limits(namespace: str, allocation: str, **metadata: Any) -> Manifest:
+    """A limit range of ours."""
+    labels = {MANAGED_BY_LABEL: MANAGED_BY, ALLOCATION_LABEL: allocation}
+    return {"metadata": {"name": "bitgoeul", "namespace": namespace, "labels": labels, **metadata}}
+
+
+@pytest.mark.parametrize(
+    ("objects", "said"),
+    [
+        pytest.param({LIMIT_RANGE: [limits("else", "gone")]}, "LimitRange bitgoeul", id="limits of nobody"),
+        pytest.param({LIMIT_RANGE: [limits("else", "blue")]}, "nothing", id="limits of somebody"),
+        pytest.param(
+            {LIMIT_RANGE: [limits("else", "gone", deletionTimestamp="now")]}, "nothing", id="limits on their way out"
+        ),
+        pytest.param(
+            {LIMIT_RANGE: [limits("old", "gone")], NAMESPACE: [make_namespace("old", retained=True)]}, "nothing",
+            id="limits where data is kept",
+        ),
+        pytest.param({NAMESPACE: [make_namespace("old")]}, "namespaces without an allocation: old", id="a namespace"),
+        pytest.param({NAMESPACE: [make_namespace("blue")]}, "nothing", id="a namespace of somebody"),
+    ],
+)  # fmt: skip
+def test_what_is_left_over_is_found(objects: dict[Any, list[Manifest]], said: str) -> None:
+    """What is on its way out or goes with data that is kept is not left over."""
+    found = find("leftovers", objects={**WELL.objects, TENANT_ALLOCATION: [make_allocation("blue")], **objects})
+    assert said in found.found
+    assert found.verdict == ("ok" if said == "nothing" else "warn")
