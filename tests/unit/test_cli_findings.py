@@ -73,7 +73,7 @@ def test_all_is_well() -> None:
             id="the API server's clock decides about a Lease, not this machine's",
         ),
         pytest.param(
-            "clock", {"lease": lease(0, {CLOCK_OFFSET_ANNOTATION: "72h"})}, "warn", False, "shifted by 72h", id="shifted"
+            "clock", {"lease": lease(0, {CLOCK_OFFSET_ANNOTATION: "72h"})}, "warn", False, "shifted by 72h", id="shift"
         ),
         pytest.param(
             "clock", {"server_time": NOW + timedelta(seconds=6)}, "warn", False, "6 s apart", id="this machine is slow"

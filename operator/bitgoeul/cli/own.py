@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from bitgoeul.api.conditions import Phase
-from bitgoeul.cli.advice import WATCH, Advice, Turn, advice_for
+from bitgoeul.api.conditions import Phase, Reason
+from bitgoeul.cli.advice import NO_DATE, WATCH, Advice, Turn, advice_for
 from bitgoeul.cli.expiring import left_text
 from bitgoeul.cli.output import amounts_in_brief, format_facts, instant_of
 from bitgoeul.cli.picture import present
@@ -150,11 +150,10 @@ def find_own(obj: Mapping[str, Any], offset: timedelta, *, lists: bool) -> Own:
         )
     served = status["phase"] in (Phase.ACTIVE, Phase.EXPIRING) and not status.get("queue")
     reason, message = enforcement_headline(status) if served else headline_condition(status)
-    advice = advice_for(reason)
-    pool = next(iter([*blocked(status.get("queue") or {}), *allocation.ask]), None)
-    command = command_for(advice, allocation, pool)
-    if command.startswith("bitgoeul ") or (advice.turn is Turn.ENGINEER and not lists):
-        command = (PLATFORM_COMMAND if lists else WATCH).format(name=allocation.name)
+    advice = NO_DATE if hopeless(reason, status.get("queue") or {}) else advice_for(reason)
+    # Which pool is at issue, only the whole plan tells; what a platform engineer does, a tenant may not.
+    elsewhere = "{pool}" in advice.command or (advice.turn is Turn.ENGINEER and not lists)
+    command = (PLATFORM_COMMAND if lists else WATCH).format(name=allocation.name)
     return Own(
         allocation=allocation,
         now=moment(present() + offset),
@@ -164,8 +163,13 @@ def find_own(obj: Mapping[str, Any], offset: timedelta, *, lists: bool) -> Own:
         advice=advice,
         reason=reason,
         message=message,
-        command=command,
+        command=command if elsewhere else command_for(advice, allocation, None),
     )
+
+
+def hopeless(reason: str, queue: Mapping[str, Any]) -> bool:
+    """Whether it waits for what has no date."""
+    return reason in (Reason.WAITING_FOR_CAPACITY, Reason.BLOCKED_BY_EARLIER) and "earliestStart" not in queue
 
 
 def blocked(queue: Mapping[str, Any]) -> dict[PoolKey, int]:
