@@ -108,6 +108,8 @@ def test_one_allocation_is_shown(world: World, asker: Asker, center: str) -> Non
         "  Turn  tenant: save what is needed before the end; a platform engineer can move it",
         "  Next  kubectl get pods -n holder",
     ]
+    wide = pinned(asker.table("status", holder, "-o", "wide"), world.suffix)
+    assert "  Conditions  Admitted yes since DATE (Granted): gpu×6" in wide
     found = asker.json("status", holder)
     assert (found["has"]["accelerators"], found["inUse"]["accelerators"]) == ({center: 6}, {center: 2})
     assert 0 <= (10 * DAY + 1) * 3600 - found["window"]["leftSeconds"] < 600
