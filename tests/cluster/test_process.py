@@ -54,9 +54,10 @@ def test_sigterm_ends_it_in_the_midst_of_work(fault_world: World, launch: Launch
     assert operator.said().splitlines()[-1].endswith("stopped")
 
 
-def test_sigterm_ends_it_while_the_api_server_is_away(plane: ControlPlane, launch: Launch) -> None:
+def test_sigterm_ends_it_while_the_api_server_is_away(fault_world: World, plane: ControlPlane, launch: Launch) -> None:
     """Nobody has to wait for a Lease that cannot be given back."""
     operator = launch()
+    fault_world.pool()  # it watches: one that loses the API server while it starts ends, to start afresh
     with away(plane):
         eventually(lambda: "no answer" in operator.said(), "it has noticed")
         assert operator.stop() == 0
