@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bitgoeul.api.conditions import REFUSALS, Reason
-from bitgoeul.planning.checks import amount_text, surplus
+from bitgoeul.planning.checks import amount_text
 from bitgoeul.planning.pools import accelerator, storage
 from tests.unit.builders import (
     Manifest,
@@ -19,7 +19,6 @@ from tests.unit.builders import (
     make_node,
     make_nodes,
     make_storage_pool,
-    snapshot_of,
 )
 
 TI = 2**40
@@ -313,22 +312,7 @@ def test_of_several_pools_at_fault_the_first_by_name_is_shown() -> None:
     assert first == (Reason.POOL_NOT_FOUND, "there is no AcceleratorPool x")
 
 
-# -- surplus and texts
-
-
-@pytest.mark.parametrize(
-    ("ask", "grant", "expected"),
-    [
-        pytest.param({"a100": 8}, {"a100": 8}, {}, id="exactly what is asked for"),
-        pytest.param({"a100": 7}, {"a100": 8}, {A100: 1}, id="a shrink"),
-        pytest.param({"npu": 4}, {"a100": 8}, {A100: 8}, id="a pool that is no longer asked for"),
-        pytest.param({"a100": 9}, {"a100": 8}, {}, id="growth leaves no surplus"),
-    ],
-)
-def test_surplus_is_what_is_charged_beyond_the_ask(ask: dict[str, int], grant: dict[str, int], expected: Any) -> None:
-    """It is what a met ask gives back."""
-    allocation = make_allocation(accelerators=ask, grant={"accelerators": grant})
-    assert surplus(snapshot_of([*CLUSTER, allocation]).standings[0]) == expected
+# -- texts
 
 
 def test_amounts_are_written_as_people_write_them() -> None:

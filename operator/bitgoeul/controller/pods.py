@@ -32,15 +32,6 @@ async def unfinished_pods(api: Api, namespace: str) -> list[Object]:
     return [pod for pod in pods if (pod.get("status") or {}).get("phase") not in FINISHED]
 
 
-def held_by(pods: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Devices by resource name that these pods take."""
-    totals: dict[str, int] = {}
-    for pod in pods:
-        for resource, amount in devices_of(pod).items():
-            totals[resource] = totals.get(resource, 0) + amount
-    return totals
-
-
 def devices_of(pod: Mapping[str, Any]) -> dict[str, int]:
     """
     Devices that one pod takes: its containers and sidecars together, or its largest init container if that is more.

@@ -260,10 +260,3 @@ CHECKS: tuple[Check, ...] = (
     resources_differ,
     can_ever_fit,
 )
-
-
-def surplus(standing: Standing) -> Amounts:
-    """What is charged beyond what is asked for now; it is to be given back when the whole ask is met."""
-    ask = standing.allocation.ask
-    beyond = {pool: amount - ask.get(pool, 0) for pool, amount in standing.charged.items()}
-    return {pool: amount for pool, amount in beyond.items() if amount > 0}
