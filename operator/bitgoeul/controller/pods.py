@@ -15,12 +15,13 @@ from typing import Any
 from bitgoeul.cluster.client import Api, ApiError, Object
 from bitgoeul.cluster.kinds import POD
 from bitgoeul.cluster.writer import Writer
+from bitgoeul.planning.life import PATIENCE
 from bitgoeul.planning.observed import whole
 
 log = logging.getLogger(__name__)
 
-# How long a disruption budget may hold up the end of a grant.
-BUDGET_PATIENCE = timedelta(minutes=10)
+# How long a disruption budget may hold up the end of a grant: as long as planning reckons with.
+BUDGET_PATIENCE = timedelta(milliseconds=PATIENCE)
 # What is left to a pod that would take longer than that patience to go.
 LAST_GRACE_SECONDS = 30
 FINISHED = ("Succeeded", "Failed")
