@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitgoeul.local.launcher import ControlPlane
+from tests.cluster.waiting import eventually
 
 Manifest = dict[str, Any]
 MERGE = "application/merge-patch+json"
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 PAUSE_SECONDS = 0.1
 
 
@@ -100,7 +101,7 @@ def checked(what: str, status: int, answer: Manifest) -> Manifest:
     return answer
 
 
-def connect(plane: ControlPlane, timeout: float | None = 10) -> http.client.HTTPSConnection:
+def connect(plane: ControlPlane, timeout: float | None = PATIENCE_SECONDS) -> http.client.HTTPSConnection:
     """A connection with the administrator's certificate."""
     pki = plane.layout.pki
     tls = ssl.create_default_context(cafile=str(pki.cert("ca")))
@@ -139,7 +140,8 @@ class History:
     """
     Everything that happens to some collections, from the API server's own streams, while the ``with`` block runs.
 
-    A stream that breaks is an error: what it missed might have been what was looked for.
+    A stream that breaks is an error: what it missed might have been what was looked for. Streams come a little later
+    than answers: whoever asks for the changes, or leaves the block, gets all up to that moment.
     """
 
     def __init__(self, plane: ControlPlane, *paths: str) -> None:
@@ -160,8 +162,7 @@ class History:
     def _begin(self, path: str, found: Manifest) -> None:
         kind = found["kind"].removesuffix("List")
         for obj in found["items"]:
-            version = int(obj["metadata"]["resourceVersion"])
-            self._changes.append(Change(version, False, {**obj, "kind": kind}, found=True))
+            self._changes.append(Change(version_of(obj), False, {**obj, "kind": kind}, found=True))
         stream = connect(self._plane, timeout=None)
         stream.request("GET", f"{path}?watch=1&resourceVersion={found['metadata']['resourceVersion']}")
         answer = stream.getresponse()
@@ -177,20 +178,64 @@ class History:
                 if event["type"] == "ERROR":
                     self._problems.append(f"{path}: {event['object']}")
                     return
-                version = int(event["object"]["metadata"]["resourceVersion"])
-                self._changes.append(Change(version, event["type"] == "DELETED", event["object"]))
+                gone = event["type"] == "DELETED"
+                self._changes.append(Change(version_of(event["object"]), gone, event["object"]))
         if not self._ending:
             self._problems.append(f"{path}: the stream ended")
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._catch_up()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
         self._ending = True
         for stream in self._sockets:
             with suppress(OSError):
                 stream.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE_SECONDS)
 
     def changes(self) -> list[Change]:
         """What was there at first, then what has happened so far, in the order in which it happened."""
+        if not self._ending:
+            self._catch_up()
         assert not self._problems, self._problems
         return sorted(self._changes, key=lambda change: (not change.found, change.version))
+
+    def _catch_up(self) -> None:
+        """Wait until the streams have shown what a list shows now."""
+        listed: dict[str, int] = {}  # kind → version of the list
+        there: dict[str, int] = {}  # UID → version
+        with closing(Admin(self._plane)) as admin:
+            for path in self._paths:
+                found = admin.get(path)
+                listed[found["kind"].removesuffix("List")] = version_of(found)
+                there |= {uid_of(obj): version_of(obj) for obj in found["items"]}
+
+        def missing() -> list[str]:
+            newest = {uid_of(change.obj): change for change in sorted(self._changes, key=lambda one: one.version)}
+            unseen = [uid for uid, version in there.items() if uid not in newest or newest[uid].version < version]
+            undead = [
+                uid
+                for uid, change in newest.items()
+                if not change.gone and uid not in there and change.version <= listed[change.kind]
+            ]
+            return unseen + undead
+
+        def shown() -> bool:
+            assert not self._problems, self._problems
+            return not missing()
+
+        eventually(shown, "the streams have come this far")
+
+
+def uid_of(obj: Manifest) -> str:
+    return str(obj["metadata"]["uid"])
+
+
+def version_of(obj: Manifest) -> int:
+    """Of an object, or of a whole list."""
+    return int(obj["metadata"]["resourceVersion"])

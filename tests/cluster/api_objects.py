@@ -25,7 +25,7 @@ CRD_NAMES = [f"{kind.plural}.{GROUP}" for kind in KINDS]
 def install_crds(kubectl: Kubectl) -> None:
     """What the README says: `bitgoeul crds | kubectl apply -f -`, and wait until they are served."""
     kubectl("apply", "-f", "-", stdin=CliRunner().invoke(crds).stdout)
-    kubectl("wait", "--for=condition=Established", "crd", *CRD_NAMES, "--timeout=30s")
+    kubectl("wait", "--for=condition=Established", "crd", *CRD_NAMES, "--timeout=90s")
 
 
 def make_pool(name: str = "api-a100", **spec: Any) -> Manifest:

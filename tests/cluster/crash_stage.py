@@ -233,7 +233,7 @@ class Story:
 
         eventually(reached, f"{step} has its outcome")
 
-    def await_picture(self, expected: dict[str, Any], what: str, seconds: float = 40) -> None:
+    def await_picture(self, expected: dict[str, Any], what: str, seconds: float = 120) -> None:
         """Wait until everything is as expected; an operator that has died is replaced meanwhile."""
 
         def same() -> bool:

@@ -59,6 +59,22 @@ def refusal(kubectl: Kubectl, manifest: Manifest, **options: Any) -> str:
     return kubectl("create", "-f", "-", stdin=json.dumps(manifest), check=False, **options).stderr
 
 
+def await_refusal(kubectl: Kubectl, manifest: Manifest, text: str) -> str:
+    """
+    Wait until the API server would refuse this with a text, then have it refused; gives what it says.
+
+    Admission goes by what the API server has seen of quotas and limits, which is a little behind what is stored.
+    """
+
+    def refused() -> bool:
+        dry = kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest), check=False)
+        assert text in dry.stderr, dry
+        return True
+
+    eventually(refused, f"it is refused: {text}")
+    return refusal(kubectl, manifest)
+
+
 def apply_crd(kubectl: Kubectl, plural: str) -> None:
     """Put one of our kinds in place, as it is generated now."""
     (kind,) = (kind for kind in KINDS if kind.plural == plural)

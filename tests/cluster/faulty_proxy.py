@@ -31,6 +31,7 @@ from yarl import URL
 from bitgoeul.local.launcher import ControlPlane
 
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
+PATIENCE_SECONDS = 60
 UNCOUNTED = ("/leases", "/events")
 # They describe one connection, and the proxy has two.
 HOP_BY_HOP = {"connection", "host", "keep-alive", "transfer-encoding", "content-length"}
@@ -107,12 +108,12 @@ class FaultyProxy:
 
     def __enter__(self) -> FaultyProxy:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_SECONDS)
 
     # -- what tests ask for
 
@@ -219,7 +220,7 @@ class FaultyProxy:
     def _ask(self, request: web.BaseRequest, body: bytes) -> Any:
         _, _, rest = request.path_qs[1:].partition("/")
         url = URL(f"{self._plane.server}/{rest}", encoded=True)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=PATIENCE_SECONDS)
         headers = end_to_end(request.headers)
         return self._out.request(request.method, url, data=body or None, headers=headers, timeout=timeout)
 
@@ -273,6 +274,6 @@ def kill_and_wait(pid: int) -> None:
         handle = os.pidfd_open(pid)
         try:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
-            select.select([handle], [], [], 10)
+            select.select([handle], [], [], PATIENCE_SECONDS)
         finally:
             os.close(handle)

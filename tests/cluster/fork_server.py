@@ -20,7 +20,7 @@ from bitgoeul.cli.main import main
 # Imported here once, for all children.
 COMMANDS = (calendar, crds, doctor, expiring, plan, pools, queue, run, status, why)
 
-PATIENCE_SECONDS = 60  # a command that should have ended by itself
+PATIENCE_SECONDS = 180  # a command that should have ended by itself
 
 
 def serve() -> None:

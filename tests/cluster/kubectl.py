@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 180  # more than any --timeout given to it
 
 
 @dataclass(frozen=True)

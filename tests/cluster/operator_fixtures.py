@@ -50,8 +50,7 @@ def _running(
 @pytest.fixture
 def operator(_running: OperatorProcess) -> Iterator[OperatorProcess]:
     """The operator, leading; a test that stops it need not start it again."""
-    if not _running.alive:
-        _running.start()
+    _running.revive()
     said_before = len(_running.said())
     yield _running
     said = _running.said()[said_before:]

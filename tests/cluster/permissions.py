@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bitgoeul.local.launcher import ControlPlane
+from tests.cluster.audit import entries
 
 # Reads too, which the control plane's own policy leaves out; of one account, or they would be many.
 AUDIT_POLICY = """\
@@ -37,9 +37,7 @@ def granted(rules: Iterable[Mapping[str, Any]]) -> Iterator[Permission]:
 
 def requests_of(plane: ControlPlane, user: str) -> list[dict[str, Any]]:
     """What the audit log has of a user's requests for resources, in the order of their answers."""
-    assert plane.audit_log is not None
-    entries = [json.loads(line) for line in plane.audit_log.read_text().splitlines()]
-    return [entry for entry in entries if entry["user"]["username"] == user and "objectRef" in entry]
+    return [entry for entry in entries(plane) if entry["user"]["username"] == user and "objectRef" in entry]
 
 
 def forbidden(request: Mapping[str, Any]) -> bool:

@@ -89,7 +89,7 @@ def test_reapplying_writes_nothing(kubectl: Kubectl, namespace: Manifest, manife
 
     # Controllers write status meanwhile, so it need not be the first time; a young quota controller takes half a minute
     # to learn of all kinds that it counts.
-    eventually(keeps_its_version, "an apply that writes nothing", 90)
+    eventually(keeps_its_version, "an apply that writes nothing", 180)
 
 
 def test_stored_quota_is_spelled_as_built(kubectl: Kubectl, namespace: Manifest) -> None:

@@ -9,10 +9,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PAUSE_SECONDS = 0.05
+# For what takes a second, on a machine that is busy with other things. Components that lost their API server look for
+# it every half a minute, and quotas that were miscounted are counted again every 15 s.
+PATIENCE_SECONDS = 90.0
 
 
-def eventually(look: Callable[[], T], what: str, seconds: float = 30) -> T:
-    """Call ``look`` until it gives something true, and return that; an AssertionError inside it means not yet."""
+def eventually(look: Callable[[], T], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+    """
+    Call ``look`` until it gives something true, and return that.
+
+    An AssertionError inside it means not yet, and so does a field that is not there.
+    """
     deadline = time.monotonic() + seconds
     while True:
         last: object
@@ -20,8 +27,8 @@ def eventually(look: Callable[[], T], what: str, seconds: float = 30) -> T:
             last = found = look()
             if found:
                 return found
-        except AssertionError as error:
-            last = error
+        except (AssertionError, LookupError) as error:
+            last = repr(error) if isinstance(error, LookupError) else error
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what}; last seen: {last}")
         time.sleep(PAUSE_SECONDS)
