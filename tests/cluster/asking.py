@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,12 @@ class Asker:
         path = self._folder / "new.yaml"
         path.write_text("---\n".join(one if isinstance(one, str) else yaml.safe_dump(one) for one in objects))
         return str(path)
+
+
+def hours_ahead(hours: float) -> str:
+    """A moment as people write it; whole minutes, so that it reads back equal."""
+    moment = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=hours)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def pinned(lines: list[str], suffix: str) -> list[str]:

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from bitgoeul.api.names import ALLOCATION_LABEL, GROUP, MANAGED_BY, MANAGED_BY_LABEL
 from bitgoeul.cluster.kinds import NAMESPACE, RESOURCE_QUOTA, ROLE_BINDING, TENANT_ALLOCATION, VALIDATING_BINDING
 from bitgoeul.desired.admission_policies import policy_name
-from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.asking import Asker, pinned
-from tests.cluster.faults import ForkServer
+from tests.cluster.neighbours import EVERYTHING, await_alone
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.scenario import World
 from tests.cluster.waiting import eventually
 
+pytest_plugins = ["tests.cluster.asking_fixtures"]
+
 DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/tenantallocations.{GROUP}"
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    with ForkServer(tmp_path_factory.mktemp("commands")) as server:
-        yield server
-
-
-@pytest.fixture
-def asker(commands: ForkServer, control_plane: ControlPlane, tmp_path: Path) -> Asker:
-    return Asker(commands, control_plane, tmp_path)
 
 
 def findings(asker: Asker, *arguments: str, code: int = 0) -> dict[str, dict[str, Any]]:
@@ -41,10 +27,10 @@ def findings(asker: Asker, *arguments: str, code: int = 0) -> dict[str, dict[str
 
 def test_a_healthy_installation_is_fine(world: World, asker: Asker, operator: OperatorProcess) -> None:
     """One line for each check, the next command, and exit code 0."""
+    await_alone(world, EVERYTHING)
     world.active("blue", {world.pool(): 1})
 
     def healthy() -> bool:
-        # Worlds of other tests may still be on their way out.
         finished = asker.run("doctor")
         assert (finished.code, finished.err) == (0, ""), finished
         lines = pinned(finished.out.splitlines(), world.suffix)
@@ -73,12 +59,13 @@ def test_another_version_of_a_kind_is_bad(world: World, asker: Asker) -> None:
     changed = {**version, "additionalPrinterColumns": version["additionalPrinterColumns"][:-1]}
     world.admin.merge(DEFINITION, {"spec": {"versions": [changed]}})
     try:
-        found = findings(asker, code=1)["kinds"]
+        # For a moment the API server may not serve a kind that has changed.
+        found = eventually(lambda: findings(asker, code=1), "another version is bad")["kinds"]
     finally:
         world.admin.merge(DEFINITION, {"spec": {"versions": [version]}})
     assert (found["verdict"], found["fix"]) == ("bad", "bitgoeul crds | kubectl apply -f -")
     assert f"tenantallocations.{GROUP} differ from those of this version" in found["found"]
-    assert findings(asker)["kinds"]["verdict"] == "ok"
+    eventually(lambda: findings(asker)["kinds"]["verdict"] == "ok", "all is as it was")
 
 
 def test_no_operator_is_not_ready(world: World, asker: Asker) -> None:
@@ -127,11 +114,13 @@ def test_a_missing_policy_is_bad(world: World, asker: Asker, operator: OperatorP
     pool = world.pool()
     world.active("blue", {pool: 1})
     operator.stop()
-    world.delete(VALIDATING_BINDING, policy_name(pool))
-    found = findings(asker, code=2)
+    try:
+        world.delete(VALIDATING_BINDING, policy_name(pool))
+        found = findings(asker, code=2)
+    finally:
+        operator.start()
     assert (found["admission"]["verdict"], found["admission"]["fix"]) == ("bad", f"kubectl describe apool {pool}")
     assert found["operator"]["found"] == "nobody leads: the last operator gave its Lease up"
-    operator.start()
     eventually(lambda: findings(asker)["admission"]["verdict"] == "ok", "the policy is back")
 
 

@@ -5,7 +5,6 @@ What would be, who waits, what is to come, and why: the answers of commands that
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,31 +21,15 @@ from bitgoeul.cluster.kinds import (
     RESOURCE_QUOTA,
     TENANT_ALLOCATION,
 )
-from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.api_objects import Manifest, make
-from tests.cluster.asking import Asker
-from tests.cluster.faults import ForkServer
+from tests.cluster.asking import Asker, hours_ahead
+from tests.cluster.faults import Finished
 from tests.cluster.scenario import World
 from tests.cluster.waiting import eventually
 
+pytest_plugins = ["tests.cluster.asking_fixtures"]
+
 DAY = 24
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    with ForkServer(tmp_path_factory.mktemp("commands")) as server:
-        yield server
-
-
-@pytest.fixture
-def asker(commands: ForkServer, control_plane: ControlPlane, tmp_path: Path) -> Asker:
-    return Asker(commands, control_plane, tmp_path)
-
-
-def hours_ahead(hours: float) -> str:
-    """A moment as people write it; whole minutes, so that it reads back equal."""
-    moment = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=hours)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def until(end: str) -> Manifest:
@@ -87,7 +70,9 @@ def full(world: World) -> tuple[str, str, str]:
     return pool, holder, waits
 
 
-def test_a_new_allocation_is_tried_and_nothing_changes(world: World, asker: Asker, full: tuple[str, str, str]) -> None:
+def test_a_new_allocation_is_tried_and_nothing_changes(
+    world: World, alone: None, asker: Asker, full: tuple[str, str, str]
+) -> None:
     """It shows who would wait until when and who would move by how much; every object stays as it was."""
     pool, holder, waits = full
     end = world.get(TENANT_ALLOCATION, holder)["spec"]["window"]["end"]
@@ -115,7 +100,7 @@ def test_a_new_allocation_is_tried_and_nothing_changes(world: World, asker: Aske
     assert world.find(TENANT_ALLOCATION, big) is None
 
 
-def test_an_allocation_can_be_made_up(asker: Asker, full: tuple[str, str, str]) -> None:
+def test_an_allocation_can_be_made_up(alone: None, asker: Asker, full: tuple[str, str, str]) -> None:
     """Without any file; behind all who ask already it delays nobody."""
     pool, _, waits = full
     rows = by_name(asker.json("plan", "--pool", pool, "--devices", "2", "--duration", "24h"))
@@ -126,7 +111,9 @@ def test_an_allocation_can_be_made_up(asker: Asker, full: tuple[str, str, str]) 
     assert waits not in "".join(lines)
 
 
-def test_a_stage_in_a_file_moves_an_earliest_start(world: World, asker: Asker, full: tuple[str, str, str]) -> None:
+def test_a_stage_in_a_file_moves_an_earliest_start(
+    world: World, alone: None, asker: Asker, full: tuple[str, str, str]
+) -> None:
     """The changed pool counts, with the nodes and the grants of the live one."""
     pool, _, waits = full
     spec = world.get(ACCELERATOR_POOL, pool)["spec"]
@@ -148,8 +135,11 @@ def test_a_pool_in_a_file_can_be_granted_from(world: World, asker: Asker) -> Non
     world.nodes(name, devices=4)
     pool = {"type": "NPU", "nodeSelector": {"example.org/pool": name}, "resourceName": f"{name}.example.org/device"}
     blue = world.name("blue")
-    found = asker.json("plan", "-f", asker.file(make("AcceleratorPool", name, pool), allocation(blue, name, 4)))
-    assert by_name(found)[blue]["after"]["phase"] == "Active"
+    file = asker.file(make("AcceleratorPool", name, pool), allocation(blue, name, 4))
+    # A new node is Ready a little later.
+    eventually(
+        lambda: by_name(asker.json("plan", "-f", file))[blue]["after"]["phase"] == "Active", "its node is reckoned with"
+    )
 
 
 def test_a_later_time_is_played(asker: Asker, full: tuple[str, str, str]) -> None:
@@ -261,8 +251,15 @@ def test_why_says_what_status_says_and_what_would_fit(world: World, asker: Asker
     behind = world.allocate("yonder", {pool: 8})  # by age, or else by name
     world.await_status(behind, lambda s: s["queue"]["position"] == 2, "is second")
     status = world.status(waits)
-    found = asker.json("why", waits)
-    assert (found["phase"], found["current"], found["reason"]) == ("Waiting", True, "WaitingForCapacity")
+
+    def explained() -> dict[str, Any]:
+        # The status says a little later what the plan says.
+        found = asker.json("why", waits)
+        assert found["current"], found
+        return found
+
+    found = eventually(explained, "the answer is what status says")
+    assert (found["phase"], found["reason"]) == ("Waiting", "WaitingForCapacity")
     assert found["queue"]["position"] == status["queue"]["position"] == 1
     assert found["queue"]["earliestStart"] == status["queue"]["earliestStart"]
     assert found["queue"]["blockedBy"]["accelerators"] == {pool: 2}
@@ -324,8 +321,14 @@ def test_who_may_only_read_may_ask(world: World, asker: Asker, full: tuple[str, 
         kubeconfig = tmp_path / "reader"
         kubeconfig.write_text(yaml.safe_dump(content))
         file = asker.file(allocation(world.name("blue"), full[0], 1))
-        finished = asker.run("plan", "-f", file, kubeconfig=kubeconfig)
-        assert finished.code == 0
+
+        def answered() -> Finished:
+            # The API server learns of a role by its own watch.
+            finished = asker.run("plan", "-f", file, kubeconfig=kubeconfig)
+            assert finished.code == 0, finished
+            return finished
+
+        finished = eventually(answered, "the reader may read")
         assert finished.err.startswith("not judged by the API server")
         assert finished.out.splitlines()[-1] == "nobody is delayed"
     finally:
