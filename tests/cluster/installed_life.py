@@ -90,7 +90,7 @@ def suspend_and_resume(world: World, blue: str, pool: str) -> None:
     world.pod(blue, "serve", pool, 1)
     world.edit(blue, suspend=True)
     world.await_phase(blue, "Suspended")
-    assert world.pods(blue) == {}
+    eventually(lambda: world.pods(blue) == {}, "its pods are gone")
     world.edit(blue, suspend=False)
     world.await_phase(blue, "Active")
     eventually(lambda: all(resumed(world, blue, kind) for kind in (DEPLOYMENT, STATEFUL_SET)), "workloads are told")

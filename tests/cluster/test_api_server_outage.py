@@ -96,8 +96,8 @@ def test_a_watch_that_has_to_begin_anew_misses_nothing(
     eventually(lambda: fault_world.find(ROLE_BINDING, ADMINS, tenant), "the members' access is back")
     eventually(lambda: fault_world.find(LIMIT_RANGE, "bitgoeul", tenant), "the limit range is back")
     eventually(lambda: fault_world.quota(tenant)["metadata"]["labels"].get(MANAGED_BY_LABEL), "the quota is ours again")
-    hard = fault_world.quota(tenant)["spec"]["hard"]
-    assert hard[f"requests.{resource_of(pool)}"] == "3"
+    key = f"requests.{resource_of(pool)}"
+    eventually(lambda: fault_world.quota(tenant)["spec"]["hard"][key] == "3", "it says again what is granted")
     lists = [text for text in proxy.requests_since(opened_at) if text.startswith(f"GET {ROLE_BINDING.path()}?limit")]
     assert lists, "its watch went on where it was: nothing was shown"
     assert operator.alive

@@ -8,6 +8,8 @@ import pytest
 
 from bitgoeul.api.names import ALLOCATION_UID_ANNOTATION, FINALIZER, MANAGED_BY_LABEL, RETAINED_LABEL
 from bitgoeul.cluster.kinds import BY_KIND, NAMESPACE, POD, TENANT_ALLOCATION, VOLUME_CLAIM
+from bitgoeul.local.launcher import ControlPlane
+from tests.cluster.admin import History
 from tests.cluster.api_objects import make_claim
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.scenario import World, condition, is_true, said
@@ -68,8 +70,12 @@ def test_retained_data_is_labelled(world: World) -> None:
     blue = world.active("blue", storage=with_claim(disk))
     world.create(volume_claim(blue, "own", disk))
     remove(world, blue)
-    found = {claim["metadata"]["name"]: claim["metadata"]["labels"] for claim in world.items(VOLUME_CLAIM, blue)}
-    assert {name: labels.get(RETAINED_LABEL) for name, labels in found.items()} == {"data": "true", "own": "true"}
+
+    def marks() -> dict[str, str]:
+        claims = [claim["metadata"] for claim in world.items(VOLUME_CLAIM, blue)]
+        return {claim["name"]: claim["labels"].get(RETAINED_LABEL) for claim in claims}
+
+    eventually(lambda: marks() == {"data": "true", "own": "true"}, "both are labelled")
 
 
 def volume_claim(namespace: str, name: str, disk: str) -> dict[str, Any]:
@@ -128,7 +134,7 @@ def test_restore_from_works_under_another_name(world: World) -> None:
     old = world.active("blue", storage=with_claim(disk))
     uid = remove(world, old)
     heir = world.active("heir", storage=with_claim(disk), restoreFrom=uid, namespaces=[{"name": old}])
-    assert world.status(heir)["inUse"]["storage"] == {disk: "2Ti"}
+    world.await_status(heir, lambda s: s["inUse"]["storage"] == {disk: "2Ti"}, "has the data of the former one")
     assert world.find(NAMESPACE, heir) is None
 
 
@@ -234,7 +240,7 @@ def test_a_finalizer_removed_by_hand_loses_nothing(world: World) -> None:
     world.await_gone(TENANT_ALLOCATION, blue)
     eventually(lambda: world.bindings(blue) == {}, "access is taken")
     eventually(lambda: world.pods(blue) == {"stuck": True}, "its pods are evicted")
-    assert world.quota(blue)["status"]["hard"]["pods"] == "0"
+    eventually(lambda: world.quota(blue)["status"]["hard"]["pods"] == "0", "nothing new begins")
     world.release(blue, "stuck")
     eventually(
         lambda: world.get(NAMESPACE, blue)["metadata"]["labels"].get(RETAINED_LABEL) == "true", "is kept as retained"
@@ -274,6 +280,8 @@ def test_a_namespace_that_somebody_deletes_is_made_again(world: World) -> None:
     green = world.allocate("green", {pool: 1})
     world.await_phase(green, "Waiting")
     before = world.get(NAMESPACE, blue)["metadata"]["uid"]
+    # What is over in a few seconds is not told.
+    world.pod(blue, "stuck", pool, 0, HOLD)
     world.delete(NAMESPACE, blue)
     ready = world.await_reason(blue, "Ready", "NamespaceTerminating")
     assert ready["message"] == f"namespace {blue} is being deleted and will be made again"
@@ -283,6 +291,7 @@ def test_a_namespace_that_somebody_deletes_is_made_again(world: World) -> None:
         "Admitted": ("True", "Granted"),
         "Stalled": ("False", "NamespaceTerminating"),
     }
+    world.release(blue, "stuck")
     world.await_phase(blue, "Active")
     assert world.get(NAMESPACE, blue)["metadata"]["uid"] != before
     world.await_limit(blue, pool, 8)
@@ -327,15 +336,21 @@ def is_deleting(world: World, allocation: str) -> bool:
     return "deletionTimestamp" in world.get(TENANT_ALLOCATION, allocation)["metadata"]
 
 
-def test_an_allocation_that_is_being_deleted_is_not_ready(world: World) -> None:
+def test_an_allocation_that_is_being_deleted_is_not_ready(world: World, control_plane: ControlPlane) -> None:
     """Whoever waits for Ready is not misled by an old status."""
     pool = world.pool()
-    blue = world.active("blue", {pool: 2})
-    world.pod(blue, "stuck", pool, 1, HOLD)
-    world.delete(TENANT_ALLOCATION, blue)
-    # One that is Ready is given some seconds to be so again after a repair; here there is nothing to wait for.
-    eventually(lambda: condition(world.status(blue), "Ready")["reason"] == "Deleting", "it is told at once", 4)
-    status = world.status(blue)
+    blue, green = world.active("blue", {pool: 2}), world.active("green", {pool: 2})
+    for name in (blue, green):
+        world.pod(name, "stuck", pool, 1, HOLD)
+    with History(control_plane, TENANT_ALLOCATION.path()) as history:
+        # One that is Ready is given some seconds to be so again after a repair; in a deletion there is nothing to wait
+        # for. So of two that are not Ready any more, the one whose namespace goes is told so later.
+        world.delete(NAMESPACE, green)
+        world.delete(TENANT_ALLOCATION, blue)
+        status = world.await_status(blue, lambda s: condition(s, "Ready")["reason"] == "Deleting", "is not Ready")
+        world.await_reason(green, "Ready", "NamespaceTerminating")
+    told = [c.name for c in history.changes() if c.name in (blue, green) and not is_true(c.obj["status"], "Ready")]
+    assert told[0] == blue
     assert status["phase"] == "Pending"
     assert not is_true(status, "Ready")
     assert is_true(status, "Reconciling")

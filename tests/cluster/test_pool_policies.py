@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bitgoeul.api.accelerator_pool import AcceleratorPoolSpec
 from bitgoeul.api.names import ACCELERATOR_POOLS
 from bitgoeul.desired.admission_policies import build_pool_policies, build_proof_pod, policy_acts
 from bitgoeul.desired.drift import differs
@@ -61,6 +62,8 @@ def tenant(kubectl: Kubectl) -> Iterator[Tenant]:
             make(namespace, devices=devices)
         for pool, namespace in SPACES.items():
             eventually(lambda: policy_acts(prove(kubectl, namespace), POOLS[pool]), f"{pool}'s policy acts")  # noqa: B023
+        npu = POOLS["npu"]
+        eventually(lambda: policy_acts(prove(kubectl, SPACES["a100"], npu), npu), "the NPU's policy acts")
         yield make
     for name, of_pool in policies.items():
         kubectl("delete", ",".join(policy["kind"].lower() for policy in of_pool), f"bitgoeul-pool-{name}")
@@ -68,9 +71,9 @@ def tenant(kubectl: Kubectl) -> Iterator[Tenant]:
     kubectl("delete", "node", *(node_of(pool) for pool in POOLS))
 
 
-def prove(kubectl: Kubectl, namespace: str) -> Manifest:
+def prove(kubectl: Kubectl, namespace: str, pool: AcceleratorPoolSpec = POOLS["a100"]) -> Manifest:
     """The proof pod as it comes back from a dry run."""
-    proof = json.dumps(build_proof_pod(namespace, POOLS["a100"]))
+    proof = json.dumps(build_proof_pod(namespace, pool))
     answer: Manifest = json.loads(kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=proof).stdout)
     return answer
 
@@ -213,7 +216,7 @@ def test_policies_go_with_their_pool(kubectl: Kubectl, tenant: Tenant) -> None:
         left = kubectl.get(kinds)["items"]
         return not [one for one in left if one["metadata"]["name"] == "bitgoeul-pool-passing"]
 
-    eventually(gone, "the policies are collected", seconds=60)
+    eventually(gone, "the policies are collected", seconds=180)
 
 
 def deployment(name: str, spec: dict[str, Any]) -> Manifest:

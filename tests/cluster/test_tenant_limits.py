@@ -18,12 +18,14 @@ from tests.cluster.desired_tenancy import (
     Tenant,
     apply,
     await_quota,
+    await_refusal,
     create,
     make_pod,
     refusal,
     tenants,
 )
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.waiting import eventually
 
 BLUE = "desired-limits"
 
@@ -89,8 +91,8 @@ def test_pod_without_requests_is_admitted(kubectl: Kubectl, tenant: Tenant) -> N
     assert "limits" not in container["resources"]
     bare = tenant("bare", cpu_millis=1000)
     kubectl("delete", "limitrange", "bitgoeul", "-n", bare.name)
-    said = refusal(kubectl, make_pod("bare", bare.name))
-    assert "must specify requests.cpu" in said
+    missing = "must specify requests.cpu"
+    assert missing in await_refusal(kubectl, make_pod("bare", bare.name), missing)
     apply(kubectl, build_limit_range(bare))
 
 
@@ -149,10 +151,16 @@ def test_draining_namespace_admits_no_pod(kubectl: Kubectl, tenant: Tenant) -> N
     closed = replace(target, closed=True)
     apply(kubectl, build_resource_quota(closed, WORLD))
     await_quota(kubectl, target.name)
-    assert "pods=1, used: pods=1, limited: pods=0" in refusal(kubectl, make_pod("late", target.name))
+    closed_now = "pods=1, used: pods=1, limited: pods=0"
+    assert closed_now in await_refusal(kubectl, make_pod("late", target.name), closed_now)
     apply(kubectl, build_resource_quota(target, WORLD))
     await_quota(kubectl, target.name)
-    create(kubectl, make_pod("after", target.name, {GPU: "1"}))
+
+    def admitted() -> bool:
+        create(kubectl, make_pod("after", target.name, {GPU: "1"}))
+        return True
+
+    eventually(admitted, "afterwards it does again")
 
 
 def test_retained_namespace_takes_nothing(kubectl: Kubectl, tenant: Tenant) -> None:
@@ -161,4 +169,4 @@ def test_retained_namespace_takes_nothing(kubectl: Kubectl, tenant: Tenant) -> N
     apply(kubectl, build_resource_quota(replace(target, retained=True), WORLD))
     await_quota(kubectl, target.name)
     note = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "note", "namespace": target.name}}
-    assert "exceeded quota" in refusal(kubectl, note)
+    assert "exceeded quota" in await_refusal(kubectl, note, "exceeded quota")

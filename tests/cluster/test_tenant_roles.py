@@ -88,7 +88,12 @@ def mine(kubectl: Kubectl) -> Iterator[NamespaceTarget]:
             del manifest["metadata"]["ownerReferences"]  # the allocation itself is not needed here
         apply(kubectl, *reader)
         create(kubectl, make_pod("worker", MINE))
-        eventually(lambda: may(kubectl, "admin", [Ask("get", "pods")]), "the bindings are in force")
+        for user, ask in {
+            **{role: Ask("get", ALLOCATIONS, "", "mine") for role in ROLES},
+            "rival": Ask("get", "pods", OTHER),
+        }.items():
+            first = [ask] if user == "rival" else [Ask("get", "pods"), ask]
+            eventually(lambda: may(kubectl, user, first) == first, f"the bindings of {user} are in force")  # noqa: B023
         yield target
     kubectl("delete", "clusterrole,clusterrolebinding", "bitgoeul:allocation:mine")
     kubectl("delete", "clusterrole", *(role["metadata"]["name"] for role in build_tenant_roles()))
