@@ -7,7 +7,7 @@ UV     := $(BIN)/uv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup controlplane demo test check format bench lock generate clean
+.PHONY: help setup controlplane prometheus demo test check format bench lock generate clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,11 +29,14 @@ demo: setup ## Show the model case on a real control plane; ONCE=1 ends by itsel
 	$(BIN)/bitgoeul demo $(if $(ONCE),--once)
 
 # Tests mostly wait for the cluster, so two workers fit on two cores; each has its own control plane.
-test: setup controlplane ## Run all tests: pure ones, and those on the real control plane
+test: setup controlplane prometheus ## Run all tests: pure ones, and those on the real control plane
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 controlplane: setup ## Compile the control plane where it is missing
 	@$(BIN)/python -c 'from bitgoeul.local.build import ensure_binary; ensure_binary(print)'
+
+prometheus: setup ## Get Prometheus for the tests: Debian's package, where none is on PATH
+	@$(BIN)/python -m tests.prometheus
 
 check: setup ## Format, lints, types and generated files
 	$(BIN)/ruff format --check .

@@ -11,8 +11,10 @@ from bitgoeul.local.build import ensure_binary
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.operator_fixtures import _running, operator, order, show_log, world
+from tests.cluster.prometheus_fixtures import busy_center, prometheus
+from tests.prometheus import prometheus_tools
 
-__all__ = ["_running", "operator", "world"]
+__all__ = ["_running", "busy_center", "operator", "prometheus", "prometheus_tools", "world"]
 
 # The controller manager's own 20 would make quota status the slowest part of every test.
 KCM_QPS = 200

@@ -28,7 +28,7 @@ def order(items: list[pytest.Item]) -> None:
 
 
 def uses_operator(item: pytest.Item) -> bool:
-    return OPERATOR in getattr(item, "fixturenames", ())
+    return "_running" in getattr(item, "fixturenames", ())
 
 
 def show_log(item: pytest.Item, report: pytest.TestReport) -> None:
