@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from bitgoeul.desired.world import World
 from bitgoeul.metrics.collector import State, StateCollector
-from bitgoeul.metrics.state import Conditions
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import PoolKey
 from bitgoeul.planning.snapshot import build_snapshot
 from tests.unit.builders import NOW, Manifest, observe
 
+# Type, status and reason of each.
+Conditions = tuple[tuple[str, str, str], ...]
 Labels = tuple[tuple[str, str], ...]
 Shown = dict[str, dict[Labels, float]]
 
@@ -32,7 +34,14 @@ def make_state(
         {pool.metadata.name: pool.spec for pool in observed.accelerator_pools},
         {pool.metadata.name: pool.spec for pool in observed.storage_pools},
     )
-    return State(snapshot, make_plan(snapshot), world, conditions or {}, pool_conditions or {})
+    statuses = {name: status_with(rows) for name, rows in (conditions or {}).items()}
+    pool_statuses = {key: status_with(rows) for key, rows in (pool_conditions or {}).items()}
+    return State(snapshot, make_plan(snapshot), world, statuses, pool_statuses)
+
+
+def status_with(conditions: Conditions) -> dict[str, Any]:
+    """A status with these conditions."""
+    return {"conditions": [{"type": t, "status": s, "reason": r} for t, s, r in conditions]}
 
 
 def registry_of(state: State | None) -> CollectorRegistry:

@@ -196,6 +196,47 @@ def test_waiters_are_counted_by_reason() -> None:
     assert set(series["bitgoeul_storage_pool_waiting_allocations"].values()) == {0}
 
 
+def test_a_pool_shows_what_will_be_available() -> None:
+    """A day, a week and a month ahead: by ends, promised starts and stages, without those who wait."""
+    late = {"name": "late", "from": "2021-05-10T00:00:00Z", "devices": 40}
+    objects = [
+        make_accelerator_pool(stages=[PILOT | {"devices": 16}, late], reserve=2),
+        *make_nodes(2),
+        make_allocation("blue", {"a100": 8}, window={"end": "2021-04-20T00:00:00Z"}, expiry={"grace": "0s"}),
+        make_allocation("green", {"a100": 4}, created=1),
+        make_allocation("red", {"a100": 3}, created=2, window={"start": "2021-05-05T00:00:00Z"}),
+        make_allocation("waits", {"a100": 14}, created=3),
+    ]
+    series = shown(make_state(objects))
+    assert series["bitgoeul_pool_available_devices"][A100] == 2
+    assert series["bitgoeul_pool_forecast_available_devices"] == {
+        of(pool="a100", resource=GPU, horizon="1d"): 2,
+        of(pool="a100", resource=GPU, horizon="7d"): 10,
+        of(pool="a100", resource=GPU, horizon="30d"): 31,
+    }
+
+
+def test_storage_that_is_kept_is_not_foreseen_to_come_back() -> None:
+    """Nobody knows when somebody deletes it."""
+    objects = [make_storage_pool(reserve="10Ti"), *make_held("gone", {"lustre": 5 * TIB}, retained=True)]
+    forecast = shown(make_state(objects))["bitgoeul_storage_pool_forecast_available_bytes"]
+    assert set(forecast.values()) == {85 * TIB}
+    assert len(forecast) == 3
+
+
+def test_an_allocation_shows_how_many_namespaces_it_has() -> None:
+    """Those that there are, not those that are asked for."""
+    objects = [
+        make_accelerator_pool(),
+        make_node(),
+        make_allocation("blue", {"a100": 8}),
+        make_allocation("green", {"a100": 8}, created=1),
+        *make_held("blue", {GPU: 8}),
+    ]
+    namespaces = shown(make_state(objects))["bitgoeul_allocation_namespaces"]
+    assert namespaces == {of(allocation="blue"): 1, of(allocation="green"): 0}
+
+
 def test_an_allocation_shows_who_is_behind_it() -> None:
     """One series joins the name to the organisation."""
     organization = {"name": "Sarangbang Motors", "class": "Startup", "sector": "Automotive", "region": "honam"}
@@ -286,6 +327,8 @@ def test_a_window_is_shown_as_moments() -> None:
         blue: seconds("2021-12-31T00:00:00Z"),
         red: seconds("2021-06-02T00:00:00Z"),
     }
+    assert series["bitgoeul_allocation_drain_timestamp_seconds"][blue] == seconds("2022-01-01T00:00:00Z")
+    assert green not in series["bitgoeul_allocation_drain_timestamp_seconds"]
     assert series["bitgoeul_allocation_data_delete_timestamp_seconds"] == {blue: seconds("2022-01-03T00:00:00Z")}
 
 

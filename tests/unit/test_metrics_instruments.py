@@ -7,7 +7,9 @@ import time
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bitgoeul.metrics.instruments import FAMILIES, Instruments
+from bitgoeul.cluster.kinds import BY_KIND
+from bitgoeul.metrics.instruments import CHILD_KINDS, FAMILIES, Instruments
+from bitgoeul.planning.pools import accelerator, storage
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
@@ -106,6 +108,8 @@ def test_exactly_the_declared_families_are_registered() -> None:
     instruments = Instruments("1.2.3")
     instruments.observe_request("GET", "nodes", 200, 0.1)
     instruments.observe_reconcile("Pool", "success", 0.1)
+    instruments.observe_transition("Active", "Enforced")
+    instruments.keep_pools([accelerator("a100")])
     declared = {family.name: set(family.labels) for family in FAMILIES}
     found = {}
     for metric in instruments.registry.collect():
@@ -115,3 +119,33 @@ def test_exactly_the_declared_families_are_registered() -> None:
             if name.startswith("bitgoeul_"):
                 found[name] = sample.labels.keys() - {"le"}
     assert found == declared
+
+
+def test_waits_are_shown_of_the_pools_that_there_are() -> None:
+    """From 0 on for a new one; of one that is gone nothing is left, and nothing is counted for it any more."""
+    instruments = Instruments("1.2.3")
+    a100, disk = accelerator("a100"), storage("a100")
+    count = "bitgoeul_allocation_wait_seconds_count"
+    instruments.keep_pools([a100, disk])
+    instruments.observe_wait(a100, 90.0)
+    registry = instruments.registry
+    assert value(registry, count, kind="AcceleratorPool", pool="a100") == 1
+    assert value(registry, count, kind="StoragePool", pool="a100") == 0
+    bucket = "bitgoeul_allocation_wait_seconds_bucket"
+    assert value(registry, bucket, kind="AcceleratorPool", pool="a100", le="60.0") == 0
+    assert value(registry, bucket, kind="AcceleratorPool", pool="a100", le="600.0") == 1
+    instruments.keep_pools([disk])
+    instruments.observe_wait(a100, 90.0)
+    assert value(registry, count, kind="AcceleratorPool", pool="a100") is None
+    assert value(registry, count, kind="StoragePool", pool="a100") == 0
+    instruments.keep_pools([a100])
+    assert value(registry, count, kind="AcceleratorPool", pool="a100") == 0
+
+
+def test_corrections_begin_with_zero_for_every_kind_that_is_made() -> None:
+    """A rate sees the first one; the kinds are those that the writer knows."""
+    instruments = Instruments("1.2.3")
+    instruments.observe_correction("ResourceQuota")
+    counts = {kind: value(instruments.registry, "bitgoeul_drift_corrections_total", kind=kind) for kind in CHILD_KINDS}
+    assert counts == dict.fromkeys(CHILD_KINDS, 0) | {"ResourceQuota": 1}
+    assert set(CHILD_KINDS) <= BY_KIND.keys()

@@ -74,6 +74,28 @@ def test_the_calendar_lists_every_change_that_is_promised() -> None:
     assert pool_of(objects).scheduled == 4
 
 
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        pytest.param(24, (10, 2, 2), id="a day ahead everything is still as it is"),
+        pytest.param(25, (10, 2, 2), id="what begins at that very moment counts"),
+        pytest.param(167, (2, 2, 32), id="a stage counts from its beginning on"),
+    ],
+)
+def test_the_forecast_is_what_the_calendar_says_for_a_moment(now: float, expected: tuple[int, ...]) -> None:
+    """After 1, 7 and 30 days; who waits is not reckoned with."""
+    stages = [{"name": "s1", "from": hour(0), "devices": 16}, {"name": "s2", "from": hour(887), "devices": 46}]
+    objects = [
+        make_accelerator_pool(stages=stages),
+        make_node("a", devices=8),
+        make_node("b", devices=8),
+        holder("c", 6),
+        promised("d", 8, 50),
+        make_allocation("w", {"a100": 11}),
+    ]
+    assert pool_of(objects, now).forecast == expected
+
+
 def test_several_changes_at_one_moment_are_one_entry() -> None:
     """Stages first, then the first names, and how many more there are."""
     stages = [{"name": "s1", "from": hour(0), "devices": 8}, {"name": "s2", "from": hour(30), "devices": 9}]

@@ -80,7 +80,7 @@ class Enforcement:
         members = allocation.spec.members if allocation.spec else ()
         for name in self._cache.owned_namespaces(allocation.uid):
             # Taking rights away waits for nothing.
-            await self._keeper.revoke_access(name, members)
+            await self._keeper.revoke_access(NamespaceTarget(name, allocation.name, allocation.uid), members)
         lay = await self._survey(allocation, decision, current)
         targets = lay.division.targets
         floors = {name: self._holdings.of(ns, allocation, current).floor for name, ns in lay.owned.items()}

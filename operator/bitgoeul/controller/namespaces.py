@@ -40,6 +40,7 @@ from bitgoeul.cluster.kinds import (
     Kind,
 )
 from bitgoeul.cluster.writer import Writer
+from bitgoeul.controller.corrections import Corrections
 from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, policy_name
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.limit_range import build_limit_range
@@ -64,15 +65,23 @@ class NamespaceTakenError(Exception):
 class NamespaceKeeper:
     """Writes the children of one namespace; knows nothing of queues, phases or other namespaces."""
 
-    def __init__(self, cache: Cache, api: Api, writer: Writer, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, cache: Cache, api: Api, writer: Writer, corrections: Corrections, clock: Callable[[], datetime]
+    ) -> None:
         self._cache = cache
         self._api = api
         self._writer = writer
+        self._corrections = corrections
         self._clock = clock
         self._proved: set[tuple[str, ...]] = set()  # versions of policies that were seen to act
 
     async def ensure(self, obj: Manifest) -> bool:
         """Apply an object if it differs from what stands; True when something was written."""
+        written = await self._ensure(obj)
+        self._corrections.stands(obj, written=written)
+        return written
+
+    async def _ensure(self, obj: Manifest) -> bool:
         kind = BY_KIND[obj["kind"]]
         metadata = obj["metadata"]
         entry = self._cache.get(kind, metadata["name"], metadata.get("namespace", ""))
@@ -114,13 +123,20 @@ class NamespaceKeeper:
         entry = self._cache.get(NAMESPACE, target.name)
         if entry is None:
             await self._make_namespace(build_namespace(labelled))
+            self._corrections.emptied(target.name)
+            self._corrections.stands(build_namespace(labelled), written=True)
             return
         owner = entry.view.allocation_uid
         if owner != target.uid and not (owner and owner == take_over_from and entry.view.retained):
             raise NamespaceTakenError(target.name)
-        change = amend_namespace(labelled, entry.obj)
+        await self.amend(labelled, entry)
+
+    async def amend(self, target: NamespaceTarget, entry: Entry) -> None:
+        """Give a namespace that exists the labels that it should have."""
+        change = amend_namespace(target, entry.obj)
         if change is not None:
             await self._writer.merge(NAMESPACE, target.name, change)
+        self._corrections.stands(build_namespace(target), written=change is not None)
 
     async def _make_namespace(self, namespace: Manifest) -> None:
         name = namespace["metadata"]["name"]
@@ -156,6 +172,7 @@ class NamespaceKeeper:
                 "annotations": {ALLOCATION_UID_ANNOTATION: uid},
             }
             await self._writer.merge(NAMESPACE, name, {"metadata": metadata})
+            self._corrections.marks_restored(name)
 
     async def close(self, target: NamespaceTarget, world: World, members: Iterable[Member]) -> bool:
         """
@@ -168,7 +185,7 @@ class NamespaceKeeper:
         if entry is not None and not entry.view.closed:
             mark = {"metadata": {"uid": entry.uid, "annotations": {CLOSED_ANNOTATION: "true"}}}
             await self._writer.merge(NAMESPACE, target.name, mark)
-        await self.revoke_access(target.name, members)
+        await self.revoke_access(target, members)
         settled = await self.set_quota(target, world)
         if settled:
             await self.give_access(target, members)
@@ -219,9 +236,11 @@ class NamespaceKeeper:
         entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, target.name)
         if entry is None:
             await self._make(empty_hard(quota))
-        if entry is None or differs(quota, entry.obj):
+        written = entry is None or differs(quota, entry.obj)
+        if written:
             await self._writer.apply(quota)
-        await self._drop_stale_keys(quota)
+        dropped = await self._drop_stale_keys(quota)
+        self._corrections.stands(quota, written=written or dropped)
         await self.ensure(build_limit_range(target))
         return self.settled(target.name)
 
@@ -230,9 +249,11 @@ class NamespaceKeeper:
         entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace)
         return entry is not None and bool(entry.view.settled)
 
-    async def _drop_stale_keys(self, quota: Manifest) -> None:
+    async def _drop_stale_keys(self, quota: Manifest) -> bool:
         """
         Remove limits of capacity that are no longer stated, such as cpu once no pool says what comes with a device.
+
+        True when there were any.
 
         With null, because apply leaves a key that also stands in another manager's fields.
         """
@@ -243,6 +264,7 @@ class NamespaceKeeper:
         stale = {key: None for key in observed if key not in hard and limits_capacity(key)}
         if stale:
             await self._writer.merge(RESOURCE_QUOTA, QUOTA_NAME, {"spec": {"hard": stale}}, namespace)
+        return bool(stale)
 
     async def prove_policies(self, target: NamespaceTarget, world: World) -> str:
         """
@@ -344,12 +366,12 @@ class NamespaceKeeper:
         bindings = self._cache.in_namespace(ROLE_BINDING, namespace)
         return any(entry.obj["roleRef"]["name"] != tenant_role(MemberRole.VIEW) for entry in bindings)
 
-    async def revoke_access(self, namespace: str, members: Iterable[Member]) -> None:
+    async def revoke_access(self, target: NamespaceTarget, members: Iterable[Member]) -> None:
         """Take away what our bindings give to anybody who is no member, or no member in that role, any more."""
-        entries = list(self._cache.in_namespace(ROLE_BINDING, namespace))
+        entries = list(self._cache.in_namespace(ROLE_BINDING, target.name))
         if not entries:
             return
-        wanted = {b["metadata"]["name"]: b for b in build_role_bindings(NamespaceTarget(namespace, "", ""), members)}
+        wanted = {binding["metadata"]["name"]: binding for binding in build_role_bindings(target, members)}
         for entry in entries:
             name = entry.obj["metadata"]["name"]
             bound = entry.obj.get("subjects") or []
@@ -358,7 +380,8 @@ class NamespaceKeeper:
                 continue
             kept = [subject for subject in bound if subject in wanted[name]["subjects"]]
             if len(kept) < len(bound):
-                await self._writer.merge(ROLE_BINDING, name, {"subjects": kept}, namespace)
+                await self._writer.merge(ROLE_BINDING, name, {"subjects": kept}, target.name)
+                self._corrections.put_right(wanted[name])
 
     async def remove_access(self, namespace: str, keep: Iterable[str] = ()) -> None:
         """Delete our bindings in a namespace, except those named."""
@@ -370,6 +393,7 @@ class NamespaceKeeper:
     async def delete(self, kind: Kind, entry: Entry) -> None:
         await self._writer.delete(kind, entry.obj)
         metadata: Mapping[str, Any] = entry.obj["metadata"]
+        self._corrections.deleted(kind.kind, metadata["name"], metadata.get("namespace", ""))
         if kind is not NAMESPACE:
             self._cache.forget(kind, (metadata.get("namespace", ""), metadata["name"]))
 

@@ -11,7 +11,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,8 +27,10 @@ from bitgoeul.cluster.kinds import ACCELERATOR_POOL, NAMESPACE, STORAGE_POOL, TE
 from bitgoeul.cluster.lease import Lease
 from bitgoeul.cluster.writer import NotLeadingError, Writer
 from bitgoeul.controller.clock import ShiftedClock, wall_clock
+from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.handlers import watch
-from bitgoeul.controller.planner import Planner
+from bitgoeul.controller.milestones import Milestones
+from bitgoeul.controller.planner import Planner, Round
 from bitgoeul.controller.pools import Pools
 from bitgoeul.controller.preflight import check_cluster, until_a_kind_is_removed
 from bitgoeul.controller.reports import Reporter
@@ -91,20 +93,23 @@ class Operator:
         self._lease = Lease(api, self._options.namespace, self._annotations)
         self._recorder = Recorder(api, self._lease.may_write)
         writer = Writer(api, self.cache, self._lease.may_write)
+        milestones = Milestones(self.instruments, clock)
+        corrections = Corrections(self.instruments.observe_correction)
         self.planner = Planner(
             self.cache,
             api,
             writer,
+            milestones,
             clock,
             self._plan_clock,
             on_allocation=lambda name: self.queue.add(Task(Subject.ALLOCATION, name)),
             on_pool=lambda key: self.queue.add(Task(Subject.POOL, key)),
             on_world=self._mark_everything,
-            on_decided=self.instruments.observe_plan,
+            on_decided=self._decided,
         )
-        reporter = Reporter(self.cache, writer, self._recorder, clock)
-        self._tenants = Tenants(self.cache, api, writer, self.planner, reporter, clock, self._plan_clock)
-        self._pools = Pools(self.cache, writer, self.planner, self._recorder, clock)
+        reporter = Reporter(self.cache, writer, self._recorder, milestones, clock)
+        self._tenants = Tenants(self.cache, api, writer, self.planner, reporter, corrections, clock, self._plan_clock)
+        self._pools = Pools(self.cache, writer, self.planner, self._recorder, corrections, clock)
         self.cache.listener = Router(self.cache, self.planner, self.queue.add)
         self.instruments.registry.register(StateCollector(self._state))
         self._server: Server | None = None
@@ -260,6 +265,10 @@ class Operator:
                 await self._pools.ensure_roles()
                 return None
 
+    def _decided(self, current: Round) -> None:
+        self.instruments.observe_plan(current.seconds)
+        self.instruments.keep_pools(current.snapshot.pools)
+
     def _mark_everything(self) -> None:
         """The closed world has changed: every quota has to name what is new."""
         for entry in self.cache.all(TENANT_ALLOCATION):
@@ -329,10 +338,10 @@ class Operator:
             snapshot=current.snapshot,
             plan=current.plan,
             world=current.world,
-            conditions={entry.view.name: conditions_of(entry) for entry in self.cache.all(TENANT_ALLOCATION)},
-            pool_conditions={
-                **{accelerator(e.obj["metadata"]["name"]): conditions_of(e) for e in self.cache.all(ACCELERATOR_POOL)},
-                **{storage(e.obj["metadata"]["name"]): conditions_of(e) for e in self.cache.all(STORAGE_POOL)},
+            statuses={entry.view.name: status_of(entry) for entry in self.cache.all(TENANT_ALLOCATION)},
+            pool_statuses={
+                **{accelerator(e.obj["metadata"]["name"]): status_of(e) for e in self.cache.all(ACCELERATOR_POOL)},
+                **{storage(e.obj["metadata"]["name"]): status_of(e) for e in self.cache.all(STORAGE_POOL)},
             },
         )
 
@@ -350,9 +359,6 @@ async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
     return done
 
 
-def conditions_of(entry: Entry) -> tuple[tuple[str, str, str], ...]:
-    """Type, status and reason of each condition as written."""
-    return tuple(
-        (condition.get("type", ""), condition.get("status", ""), condition.get("reason", ""))
-        for condition in (entry.obj.get("status") or {}).get("conditions") or ()
-    )
+def status_of(entry: Entry) -> Mapping[str, Any]:
+    """What is written in an object's status."""
+    return entry.obj.get("status") or {}

@@ -34,6 +34,7 @@ from bitgoeul.cluster.kinds import (
     TENANT_ALLOCATION,
 )
 from bitgoeul.cluster.writer import NotLeadingError, Writer
+from bitgoeul.controller.milestones import Milestones
 from bitgoeul.controller.together import together
 from bitgoeul.desired.allocation_status import Progress, build_allocation_status, holdings, window_status
 from bitgoeul.desired.world import World
@@ -89,16 +90,18 @@ class Planner:
         cache: Cache,
         api: Api,
         writer: Writer,
+        milestones: Milestones,
         clock: Callable[[], datetime],
         plan_clock: Callable[[], datetime],
         on_allocation: Callable[[str], None],
         on_pool: Callable[[PoolKey], None],
         on_world: Callable[[], None],
-        on_decided: Callable[[float], None] = lambda seconds: None,
+        on_decided: Callable[[Round], None],
     ) -> None:
         self._cache = cache
         self._api = api
         self._writer = writer
+        self._milestones = milestones
         self._clock = clock
         self._plan_clock = plan_clock
         self._on_allocation = on_allocation
@@ -160,7 +163,7 @@ class Planner:
             )
         self.round = current
         snapshot, plan = current.snapshot, current.plan
-        self._on_decided(current.seconds)
+        self._on_decided(current)
         self._tell(changes)
         limit = asyncio.Semaphore(CONCURRENT_PROMISES)
         await together(
@@ -219,7 +222,9 @@ class Planner:
             status = build_allocation_status(
                 allocation, decision, decision.grant, standing.in_use, Progress(), written, self._clock()
             )
-        await self._writer.patch_status(TENANT_ALLOCATION, obj, status)
+        answer = await self._writer.patch_status(TENANT_ALLOCATION, obj, status)
+        self._milestones.written(answer, written, status)
+        self._milestones.granted(written, allocation.granted, decision.grant)
 
     async def _find_out(self, name: str) -> None:
         """Read an object until the API server says how it stands; planning goes on only with that."""

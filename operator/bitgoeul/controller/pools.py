@@ -15,6 +15,7 @@ from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.events import Recorder
 from bitgoeul.cluster.kinds import ACCELERATOR_POOL, BY_KIND, STORAGE_CLASS, STORAGE_POOL, Kind
 from bitgoeul.cluster.writer import Writer
+from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.planner import Planner, Round
 from bitgoeul.desired.admission_policies import build_pool_policies
 from bitgoeul.desired.cluster_roles import build_tenant_roles
@@ -32,12 +33,19 @@ class Pools:
     """The applier of pools; one pass for each call of ``reconcile``."""
 
     def __init__(
-        self, cache: Cache, writer: Writer, planner: Planner, recorder: Recorder, clock: Callable[[], datetime]
+        self,
+        cache: Cache,
+        writer: Writer,
+        planner: Planner,
+        recorder: Recorder,
+        corrections: Corrections,
+        clock: Callable[[], datetime],
     ) -> None:
         self._cache = cache
         self._writer = writer
         self._planner = planner
         self._recorder = recorder
+        self._corrections = corrections
         self._clock = clock
         self._written_at: dict[PoolKey, float] = {}
 
@@ -71,12 +79,14 @@ class Pools:
     async def _ensure(self, obj: Mapping[str, Any]) -> None:
         kind, name = BY_KIND[obj["kind"]], obj["metadata"]["name"]
         entry = self._cache.get(kind, name)
-        if entry is not None and "spec" in obj and differs(obj, entry.obj):
+        written = entry is None or differs(obj, entry.obj)
+        if entry is not None and "spec" in obj and written:
             # Apply merges sets such as validationActions item by item; what somebody has added would stay in them.
             await self._writer.merge(kind, name, {"spec": obj["spec"]})
             entry = self._cache.get(kind, name)
         if entry is None or differs(obj, entry.obj):
             await self._writer.apply(obj)
+        self._corrections.stands(obj, written=written)
 
     async def _report(self, kind: Kind, key: PoolKey, plan: PoolPlan, current: Round) -> float | None:
         entry = self._cache.get(kind, key.name)

@@ -18,6 +18,7 @@ from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.events import Recorder
 from bitgoeul.cluster.kinds import RESOURCE_QUOTA, TENANT_ALLOCATION
 from bitgoeul.cluster.writer import Writer
+from bitgoeul.controller.milestones import Milestones
 from bitgoeul.desired.allocation_status import Progress, build_allocation_status, holdings, news, notice_of
 from bitgoeul.planning.allocations import Allocation, Amounts
 from bitgoeul.planning.decisions import Decision
@@ -47,10 +48,18 @@ class Budget:
 class Reporter:
     """See the module's text."""
 
-    def __init__(self, cache: Cache, writer: Writer, recorder: Recorder, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        writer: Writer,
+        recorder: Recorder,
+        milestones: Milestones,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._cache = cache
         self._writer = writer
         self._recorder = recorder
+        self._milestones = milestones
         self._clock = clock
         self._budget = Budget(MINOR_WRITES_PER_SECOND)
         # By allocation: when its status was last written, and when something minor may be.
@@ -73,6 +82,7 @@ class Reporter:
         if pause:
             return pause
         answer = await self._writer.patch_status(TENANT_ALLOCATION, entry.obj, status)
+        self._milestones.written(answer, written, status)
         self._tell(answer, allocation, written, status)
         return None
 

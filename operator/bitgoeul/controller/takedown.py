@@ -97,10 +97,9 @@ class Takedown:
             return False  # its own event brings the key back when it is gone
         if not await self._keeper.set_quota(closed(target), world):
             return False
-        change = amend_namespace(closed(target), entry.obj)
-        if change is not None:
+        if amend_namespace(closed(target), entry.obj) is not None:
             await self._keeper.mark_claims(target.name, retained=True)
-            await self._writer.merge(NAMESPACE, target.name, change)
+        await self._keeper.amend(closed(target), entry)
         return True
 
     async def release(self, entry: Entry) -> None:

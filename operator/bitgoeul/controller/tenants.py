@@ -14,6 +14,7 @@ from bitgoeul.cluster.client import Api, ApiError
 from bitgoeul.cluster.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, TENANT_ALLOCATION
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.closing import Closing
+from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.enforcement import Enforcement
 from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings
@@ -46,6 +47,7 @@ class Tenants:
         writer: Writer,
         planner: Planner,
         reporter: Reporter,
+        corrections: Corrections,
         clock: Callable[[], datetime],
         plan_clock: Callable[[], datetime],
     ) -> None:
@@ -53,7 +55,7 @@ class Tenants:
         self._planner = planner
         self._reporter = reporter
         self._looks: dict[str, int] = {}  # by UID: how often what drains has been looked at
-        self._keeper = NamespaceKeeper(cache, api, writer, clock)
+        self._keeper = NamespaceKeeper(cache, api, writer, corrections, clock)
         self._takedown = Takedown(cache, api, writer, self._keeper, clock)
         self._holdings = Holdings(cache, api)
         eviction = Eviction(api, writer, plan_clock)

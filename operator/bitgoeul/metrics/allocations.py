@@ -8,7 +8,7 @@ from functools import partial
 from bitgoeul.api.conditions import ConditionType
 from bitgoeul.api.tenant_allocation import OrganizationClass
 from bitgoeul.metrics.exposition import Row
-from bitgoeul.metrics.state import CONDITION_MEANING, STATUSES, Source, State, gauge
+from bitgoeul.metrics.state import CONDITION_MEANING, STATUSES, Source, State, conditions_of, gauge
 from bitgoeul.planning.allocations import Amounts
 from bitgoeul.planning.decisions import Decision, Window
 from bitgoeul.planning.moments import FOREVER
@@ -84,8 +84,14 @@ def condition_rows(state: State) -> Iterator[Row]:
     """The conditions of each allocation as they are written."""
     for standing in state.snapshot.standings:
         name = standing.allocation.name
-        for condition in state.conditions.get(name, ()):
+        for condition in conditions_of(state.statuses.get(name, {})):
             yield (name, *condition), 1
+
+
+def namespace_rows(state: State) -> Iterator[Row]:
+    """How many namespaces each has."""
+    for standing in state.snapshot.standings:
+        yield (standing.allocation.name,), len(state.snapshot.owned.get(standing.allocation.uid, ()))
 
 
 def position_rows(state: State) -> Iterator[Row]:
@@ -163,6 +169,13 @@ ALLOCATION_SOURCES = (
         values={"type": TYPES, "status": STATUSES},
     ),
     gauge(
+        "bitgoeul_allocation_namespaces",
+        ("allocation",),
+        "Namespaces that belong to the allocation, also those that are closed or being deleted.",
+        namespace_rows,
+        unit="namespaces",
+    ),
+    gauge(
         "bitgoeul_allocation_queue_position",
         ("allocation",),
         "Place in the queue: 1 and the number of earlier waiters that share any pool. Absent: nothing waits.",
@@ -196,6 +209,14 @@ ALLOCATION_SOURCES = (
         "When what was granted or promised ends, in seconds since 1970; the end does not go away when it has passed. "
         "Absent: open-ended, or neither granted nor promised yet.",
         partial(window_rows, read=lambda window: window.end),
+        unit="seconds",
+    ),
+    gauge(
+        "bitgoeul_allocation_drain_timestamp_seconds",
+        ("allocation",),
+        "When pods that still run are evicted, in seconds since 1970: at the end or at a suspension, and the grace. "
+        "Absent: there is no end, or they are left to end by themselves.",
+        partial(window_rows, read=lambda window: window.drain_at),
         unit="seconds",
     ),
     gauge(

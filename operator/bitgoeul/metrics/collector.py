@@ -27,7 +27,7 @@ SNAPSHOT_SOURCE = gauge(
     "bitgoeul_snapshot_timestamp_seconds",
     (),
     "When the state behind all figures of pools and allocations was looked at, in seconds since 1970. It moves with "
-    "every round of planning, so it also grows old where nothing changes.",
+    "every round of planning: at least once a minute, also where nothing changes.",
     lambda state: [((), state.snapshot.wall.timestamp())],
     unit="seconds",
 )

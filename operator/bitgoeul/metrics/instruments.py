@@ -2,12 +2,14 @@
 What the operator counts about itself: requests, reconciliations, planning, the event loop.
 
 These are kept in a registry of their own, not in the client's global one, so that two operators in one process (as in
-tests) do not share figures. Nothing here is labelled with an object's name: the number of series is bounded.
+tests) do not share figures. Of all objects only pools are named in labels, and their series go when they go: the number
+of series is bounded.
 """
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version as version_of
 
 from prometheus_client import (
@@ -20,9 +22,26 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from bitgoeul.api.conditions import Phase
 from bitgoeul.metrics.families import Family, FamilyType
+from bitgoeul.planning.pools import PoolKey, PoolKind
 
 RESULTS = ("success", "retry", "error")
+POOL_KINDS = {PoolKind.ACCELERATORS: "AcceleratorPool", PoolKind.STORAGE: "StoragePool"}
+# Kinds of the objects that the operator makes for an allocation or a pool, and puts right.
+CHILD_KINDS = (
+    "Namespace",
+    "ResourceQuota",
+    "LimitRange",
+    "PersistentVolumeClaim",
+    "RoleBinding",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+)
 
 # A request to a local control plane takes 2 ms, and is given up after 10 s.
 REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -30,6 +49,10 @@ RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 6
 PLAN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 # Below 5 ms it is the timer's own inaccuracy; from 0.25 s on, people notice.
 LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+# The API server tells the time of a creation in whole seconds; 30 s is what alerts call too late.
+DECISION_BUCKETS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+# 1 and 10 minutes, 1 and 6 hours, 1, 3, 7, 14 and 30 days.
+WAIT_BUCKETS = (60.0, 600.0, 3600.0, 21600.0, 86400.0, 259200.0, 604800.0, 1209600.0, 2592000.0)
 
 BUILD = Family(
     "bitgoeul_build_info",
@@ -93,6 +116,40 @@ LOOP_LAG_SECONDS = Family(
     "Seconds by which the event loop was late for a timer, measured about once a second.",
     unit="seconds",
 )
+DECISION_SECONDS = Family(
+    "bitgoeul_allocation_decision_seconds",
+    FamilyType.HISTOGRAM,
+    (),
+    "Seconds from the creation of an allocation, which the API server tells in whole seconds, until its first decision "
+    "was written to its status; each allocation is counted once.",
+    unit="seconds",
+)
+WAIT_SECONDS = Family(
+    "bitgoeul_allocation_wait_seconds",
+    FamilyType.HISTOGRAM,
+    ("kind", "pool"),
+    "Seconds from joining the queue until what was asked for was granted, for each pool of which more was granted; 0 "
+    "for one that did not have to wait, and for a promised start that was kept. Gone when the pool goes.",
+    unit="seconds",
+    values={"kind": tuple(POOL_KINDS.values())},
+)
+TRANSITIONS = Family(
+    "bitgoeul_allocation_transitions_total",
+    FamilyType.COUNTER,
+    ("to", "reason"),
+    "Changes of the phase of allocations as they were written, by the new phase and the reason that goes with it. A "
+    "series begins with its first change.",
+    values={"to": tuple(Phase)},
+)
+CORRECTIONS = Family(
+    "bitgoeul_drift_corrections_total",
+    FamilyType.COUNTER,
+    ("kind",),
+    "Objects of the operator that somebody else had changed or deleted, and that were put right, by their kind. Only "
+    "against what this process has seen to stand as wanted: what happened while no operator ran is put right and not "
+    "counted.",
+    values={"kind": CHILD_KINDS},
+)
 
 FAMILIES = (
     BUILD,
@@ -104,6 +161,10 @@ FAMILIES = (
     RECONCILE_LAST_SUCCESS,
     PLAN_SECONDS,
     LOOP_LAG_SECONDS,
+    DECISION_SECONDS,
+    WAIT_SECONDS,
+    TRANSITIONS,
+    CORRECTIONS,
 )
 
 
@@ -124,6 +185,13 @@ class Instruments:
         self._reconcile_last_success = self._gauge(RECONCILE_LAST_SUCCESS)
         self._plan_seconds = self._histogram(PLAN_SECONDS, PLAN_BUCKETS)
         self._loop_lag_seconds = self._histogram(LOOP_LAG_SECONDS, LAG_BUCKETS)
+        self._decision_seconds = self._histogram(DECISION_SECONDS, DECISION_BUCKETS)
+        self._wait_seconds = self._histogram(WAIT_SECONDS, WAIT_BUCKETS)
+        self._transitions = self._counter(TRANSITIONS)
+        self._corrections = self._counter(CORRECTIONS)
+        for kind in CHILD_KINDS:
+            self._corrections.labels(kind)  # at 0 from the start, as the results below
+        self._pools: frozenset[PoolKey] = frozenset()
         self._kinds: set[str] = set()
         versions = (version, platform.python_version(), version_of("kopf"), version_of("kubernetes"))
         self._gauge(BUILD).labels(*versions).set(1)
@@ -148,6 +216,32 @@ class Instruments:
     def observe_plan(self, seconds: float) -> None:
         """Count one round of planning."""
         self._plan_seconds.observe(seconds)
+
+    def keep_pools(self, pools: Iterable[PoolKey]) -> None:
+        """Show these pools, from 0 on, and no others any more."""
+        current = frozenset(pools)
+        for pool in current - self._pools:
+            self._wait_seconds.labels(POOL_KINDS[pool.kind], pool.name)
+        for pool in self._pools - current:
+            self._wait_seconds.remove(POOL_KINDS[pool.kind], pool.name)
+        self._pools = current
+
+    def observe_decision(self, seconds: float) -> None:
+        """Count the first decision about an allocation."""
+        self._decision_seconds.observe(seconds)
+
+    def observe_wait(self, pool: PoolKey, seconds: float) -> None:
+        """Count that more of a pool was granted after so long; of one that is gone it is not shown."""
+        if pool in self._pools:
+            self._wait_seconds.labels(POOL_KINDS[pool.kind], pool.name).observe(seconds)
+
+    def observe_transition(self, phase: str, reason: str) -> None:
+        """Count that a new phase was written."""
+        self._transitions.labels(phase, reason).inc()
+
+    def observe_correction(self, kind: str) -> None:
+        """Count one object of ours, of one of ``CHILD_KINDS``, that was put right."""
+        self._corrections.labels(kind).inc()
 
     def set_leading(self, leading: bool) -> None:
         """Say whether this replica acts."""

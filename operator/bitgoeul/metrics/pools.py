@@ -16,8 +16,8 @@ from bitgoeul.api.meta import ApiModel
 from bitgoeul.api.storage_pool import PoolBytes
 from bitgoeul.desired.pool_status import petaflops
 from bitgoeul.metrics.exposition import Row
-from bitgoeul.metrics.state import CONDITION_MEANING, STATUSES, Source, State, gauge
-from bitgoeul.planning.decisions import PoolPlan
+from bitgoeul.metrics.state import CONDITION_MEANING, STATUSES, Source, State, conditions_of, gauge
+from bitgoeul.planning.decisions import HORIZONS, PoolPlan
 from bitgoeul.planning.line import missing
 from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 
@@ -117,8 +117,29 @@ def waiting_rows(state: State, kind: PoolKind) -> Iterator[Row]:
 def condition_rows(state: State, kind: PoolKind) -> Iterator[Row]:
     """The conditions of each pool as they are written."""
     for pool in state.pools(kind):
-        for condition in state.pool_conditions.get(pool.key, ()):
+        for condition in conditions_of(state.pool_statuses.get(pool.key, {})):
             yield (pool.key.name, *condition), 1
+
+
+def forecast_rows(state: State, kind: PoolKind) -> Iterator[Row]:
+    """What will be available of each pool, by how far ahead."""
+    for pool in state.pools(kind):
+        for horizon, amount in zip(HORIZONS, state.plan.pools[pool.key].forecast, strict=True):
+            yield (pool.key.name, pool.limit, horizon), amount
+
+
+def forecast(prefix: str, kind: PoolKind, label: str, unit: str) -> Source:
+    """What both kinds of pools foresee."""
+    return gauge(
+        f"{prefix}_forecast_available_{unit}",
+        ("pool", label, "horizon"),
+        f"{unit.capitalize()} available so far ahead, by what is granted and promised now and by the stages, if nobody "
+        "extends and nobody new comes; those who wait are not reckoned with. Below 0 where more is promised than there "
+        "will be.",
+        partial(forecast_rows, kind=kind),
+        unit=unit,
+        values={"horizon": tuple(HORIZONS)},
+    )
 
 
 def figures(prefix: str, kind: PoolKind, labels: tuple[str, str], model: type[ApiModel], unit: str) -> list[Source]:
@@ -186,6 +207,7 @@ ACCELERATOR_SOURCES = (
     ),
     *stages("bitgoeul_pool", PoolKind.ACCELERATORS),
     *figures("bitgoeul_pool", PoolKind.ACCELERATORS, ("pool", "resource"), PoolDevices, "devices"),
+    forecast("bitgoeul_pool", PoolKind.ACCELERATORS, "resource", "devices"),
     gauge(
         "bitgoeul_pool_unavailable_devices",
         ("pool", "resource", "reason"),
@@ -223,5 +245,6 @@ ACCELERATOR_SOURCES = (
 STORAGE_SOURCES = (
     *stages("bitgoeul_storage_pool", PoolKind.STORAGE),
     *figures("bitgoeul_storage_pool", PoolKind.STORAGE, ("pool", "storage_class"), PoolBytes, "bytes"),
+    forecast("bitgoeul_storage_pool", PoolKind.STORAGE, "storage_class", "bytes"),
     *conditions("bitgoeul_storage_pool", PoolKind.STORAGE, (ConditionType.CLASS_FOUND,)),
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bitgoeul.desired.world import World
 from bitgoeul.metrics.exposition import Row
@@ -14,8 +15,7 @@ from bitgoeul.planning.decisions import Decision, Plan
 from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 from bitgoeul.planning.snapshot import Snapshot, Standing
 
-# Type, status and reason of each condition, as written in an object's status.
-Conditions = tuple[tuple[str, str, str], ...]
+Status = Mapping[str, Any]
 STATUSES = ("True", "False", "Unknown")
 CONDITION_MEANING = "Always 1; the status and reason that each condition has now, as written in the object's status."
 
@@ -26,15 +26,15 @@ class State:
     What the last round of planning looked at and decided; nobody changes any of it afterwards.
 
     Attributes:
-        conditions: By allocation name.
-        pool_conditions: Conditions of an object that the snapshot does not hold are not shown.
+        statuses: What is written in the status of each allocation, by its name.
+        pool_statuses: What is written of an object that the snapshot does not hold is not shown.
     """
 
     snapshot: Snapshot
     plan: Plan
     world: World
-    conditions: Mapping[str, Conditions]
-    pool_conditions: Mapping[PoolKey, Conditions]
+    statuses: Mapping[str, Status]
+    pool_statuses: Mapping[PoolKey, Status]
 
     def pools(self, kind: PoolKind) -> Iterator[Pool]:
         """The pools of one kind."""
@@ -43,6 +43,12 @@ class State:
     def decided(self) -> Iterator[tuple[Standing, Decision]]:
         """Every allocation with what was decided about it."""
         return ((standing, self.plan.decisions[standing.allocation.name]) for standing in self.snapshot.standings)
+
+
+def conditions_of(status: Status) -> Iterator[tuple[str, str, str]]:
+    """Type, status and reason of each condition as written."""
+    for condition in status.get("conditions") or ():
+        yield condition.get("type", ""), condition.get("status", ""), condition.get("reason", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bitgoeul.api.conditions import Reason
 from bitgoeul.planning.allocations import Amounts
 from bitgoeul.planning.life import Course, Halt
-from bitgoeul.planning.moments import FOREVER
+from bitgoeul.planning.moments import FOREVER, span
 from bitgoeul.planning.pools import PoolKey
+
+#: How far ahead it is said what will be available, by the word that figures have for it.
+HORIZONS: Mapping[str, int] = {"1d": span("24h"), "7d": span("168h"), "30d": span("720h")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,9 @@ class PoolPlan:
     waiters: int = 0
     scheduled: int = 0  # promised for starts ahead
     calendar: tuple[CalendarEntry, ...] = ()
+    # What is available after each of ``HORIZONS``, by what is known now. It moves with the clock: plans that differ in
+    # nothing else are the same.
+    forecast: tuple[int, ...] = field(default=(), compare=False)
     # Where more is promised than there will be: since when, how much, and whose promised starts it hurts.
     short_from: int | None = None
     short_by: int = 0

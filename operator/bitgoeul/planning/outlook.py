@@ -10,7 +10,7 @@ from heapq import nsmallest
 from bitgoeul.planning.allocations import total
 from bitgoeul.planning.board import Hold
 from bitgoeul.planning.checks import amount_text
-from bitgoeul.planning.decisions import CalendarEntry, Decision, PoolPlan
+from bitgoeul.planning.decisions import HORIZONS, CalendarEntry, Decision, PoolPlan
 from bitgoeul.planning.life import PATIENCE, Course, Life
 from bitgoeul.planning.line import Request
 from bitgoeul.planning.moments import FOREVER
@@ -59,6 +59,7 @@ def summarize(
             waiters=waiters.get(key, 0),
             scheduled=scheduled.get(key, 0),
             calendar=calendar(pool, by_pool[key], snapshot.now, CALENDAR_LENGTH),
+            forecast=tuple(available_at(pool, by_pool[key], snapshot.now, ahead) for ahead in HORIZONS.values()),
             short_from=short_from,
             short_by=short_by,
             hurts=hurts,
@@ -101,6 +102,13 @@ def calendar(pool: Pool, holds: Iterable[Hold], now: int, most: int | None = Non
         named = [begins[at], *texts] if at in begins else texts
         result.append(CalendarEntry(at, available, changes[at], cause_text(named)))
     return tuple(result)
+
+
+def available_at(pool: Pool, holds: Iterable[Hold], now: int, ahead: int) -> int:
+    """What is available so many milliseconds from now, if nobody extends: what the calendar says for that moment."""
+    at = now + ahead
+    capacity = [amount for begins, amount in pool.steps(now) if begins <= at][-1]
+    return capacity - sum(hold.amount for hold in holds if hold.start <= at < hold.end)
 
 
 def cause_text(causes: list[str]) -> str:
