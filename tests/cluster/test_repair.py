@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,6 +116,22 @@ def look(obj: Manifest, aspect: str) -> Any:
     for part in aspect.split("."):
         obj = obj[part]
     return obj
+
+
+def repairs(operator: OperatorProcess, kind: str) -> float:
+    """How many objects of a kind were put right, by the metrics."""
+    _, text = operator.fetch("/metrics")
+    found = re.search(rf'^bitgoeul_drift_corrections_total{{kind="{kind}"}} (.*)$', text, re.MULTILINE)
+    assert found
+    return float(found[1])
+
+
+@each(CHILDREN)
+def test_an_edit_is_counted(tenant: Tenant, operator: OperatorProcess, child: Child) -> None:
+    """Beside being taken back: an alert tells when somebody does not give in."""
+    before = repairs(operator, child.kind)
+    test_an_edit_is_taken_back(tenant, child)
+    eventually(lambda: repairs(operator, child.kind) > before, "the repair is counted")
 
 
 @each(CHILDREN)
