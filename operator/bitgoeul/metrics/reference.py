@@ -28,10 +28,13 @@ There is no authentication, and names of organisations are shown: whoever may re
 - Only the replica that leads shows pools and allocations; one that stands by shows only what it counts about itself.
 - Words are those of `kubectl explain`: *granted* is what is promised, *in use* what pods and volume claims hold.
 - An empty label is the same as a missing one, to Prometheus.
-- A pool adds about 30 series; an allocation about 15, with one accelerator pool and one storage pool, and a few more
+- A pool adds about 45 series; an allocation about 15, with one accelerator pool and one storage pool, and a few more
   with a window that ends. No series is labelled with a pod, a user or a message.
 - What lies ahead is given as a moment, not as seconds to go. With `--clock-offset`, compare starts, ends and stages
-  with `time() + scalar(bitgoeul_clock_offset_seconds)`.
+  with `time() + scalar(bitgoeul_clock_offset_seconds)`; where one Prometheus scrapes several operators, `scalar` has no
+  value, and the recorded `allocation:bitgoeul_expiry:remaining_seconds` and its like are what to use.
+- Alerts and recording rules come with the chart, and as a plain file: [alerts](installation.md#alerts). What to do about
+  each alert: [runbooks](runbooks.md).
 - The label `resource` is the API's own name, such as `nvidia.com/gpu`; kube-state-metrics writes `nvidia_com_gpu` for
   nodes and pods, and `requests.nvidia.com/gpu` for quotas.
 - Stability *alpha*: name and labels may change with any version, and the changelog says so.
@@ -96,6 +99,18 @@ OPERATOR_NOTE = """\
 Beside these stand the Prometheus client's own `process_*` (memory, CPU, open files) and `python_gc_*`.
 """
 
+NOT_THERE = """\
+## Not there, and why
+
+- **When an allocation last used a device**: quotas tell what is used now, and nothing remembers more; ask Prometheus for
+  `max_over_time(bitgoeul_allocation_in_use_devices[7d])`.
+- **Device-seconds** as a counter: it would begin anew with each operator, and miss what happens while none runs; ask for
+  `sum_over_time` or `avg_over_time` of what is granted or in use.
+- **Pods that a quota has refused**: the API server tells only whoever asked, and keeps no count that can be watched.
+- **Devices that pods are bound to**, apart from what quotas count: pods are not watched. kube-state-metrics has them.
+- **How busy a device is**: that is the hardware's to tell; join the vendor's exporter by namespace.
+"""
+
 HEAD = "| Metric | Type | Labels | Meaning | Stability |\n|---|---|---|---|---|\n"
 
 
@@ -109,6 +124,7 @@ def reference() -> str:
             section("Allocations", (source.family for source in (*ALLOCATION_SOURCES, *STATE_SOURCES))),
             section("The operator itself", instruments.FAMILIES),
             OPERATOR_NOTE,
+            NOT_THERE,
             QUERIES,
         )
     )
