@@ -1,12 +1,15 @@
 """
-How properties are tried: with the same examples in every run, however slow the machine is.
-
-``--hypothesis-profile=explore`` looks for new ones.
+Fixtures of tests that need no cluster, and how properties are tried: with the same examples in every run, however slow
+the machine is; ``--hypothesis-profile=explore`` looks for new ones.
 """
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
+
+from tests.prometheus import prometheus_tools
+
+__all__ = ["prometheus_tools"]
 
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("steady", settings.get_profile("explore"), derandomize=True, database=None)

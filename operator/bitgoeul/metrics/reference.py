@@ -33,8 +33,8 @@ There is no authentication, and names of organisations are shown: whoever may re
 - What lies ahead is given as a moment, not as seconds to go. With `--clock-offset`, compare starts, ends and stages
   with `time() + scalar(bitgoeul_clock_offset_seconds)`; where one Prometheus scrapes several operators, `scalar` has no
   value, and the recorded `allocation:bitgoeul_expiry:remaining_seconds` and its like are what to use.
-- Alerts and recording rules come with the chart, and as a plain file: [alerts](installation.md#alerts). What to do about
-  each alert: [runbooks](runbooks.md).
+- Alerts and recording rules come with the chart, and as a plain file: [alerts](installation.md#alerts). What to do
+  about each alert: [runbooks](runbooks.md).
 - The label `resource` is the API's own name, such as `nvidia.com/gpu`; kube-state-metrics writes `nvidia_com_gpu` for
   nodes and pods, and `requests.nvidia.com/gpu` for quotas.
 - Stability *alpha*: name and labels may change with any version, and the changelog says so.
@@ -102,10 +102,10 @@ Beside these stand the Prometheus client's own `process_*` (memory, CPU, open fi
 NOT_THERE = """\
 ## Not there, and why
 
-- **When an allocation last used a device**: quotas tell what is used now, and nothing remembers more; ask Prometheus for
-  `max_over_time(bitgoeul_allocation_in_use_devices[7d])`.
-- **Device-seconds** as a counter: it would begin anew with each operator, and miss what happens while none runs; ask for
-  `sum_over_time` or `avg_over_time` of what is granted or in use.
+- **When an allocation last used a device**: quotas tell what is used now, and nothing remembers more; ask
+  Prometheus for `max_over_time(bitgoeul_allocation_in_use_devices[7d])`.
+- **Device-seconds** as a counter: it would begin anew with each operator, and miss what happens while none runs; ask
+  for `sum_over_time` or `avg_over_time` of what is granted or in use.
 - **Pods that a quota has refused**: the API server tells only whoever asked, and keeps no count that can be watched.
 - **Devices that pods are bound to**, apart from what quotas count: pods are not watched. kube-state-metrics has them.
 - **How busy a device is**: that is the hardware's to tell; join the vendor's exporter by namespace.
