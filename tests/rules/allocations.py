@@ -130,6 +130,14 @@ CASES = (
     ),
     Case(
         "BitgoeulAllocationIdle",
+        "something has run three days ago",
+        {GRANTED: 8, IN_USE: Level(1, 0)},
+        labels=None,
+        steps=(200, 72, 30),
+        step_seconds=3600,
+    ),
+    Case(
+        "BitgoeulAllocationIdle",
         "it was granted only yesterday",
         {GRANTED: Level(None, 8), IN_USE: Level(None, 0)},
         labels=None,

@@ -84,7 +84,7 @@ def test_an_alert_says_what_people_need(alert: dict[str, object]) -> None:
     """How bad it is, in one line, in a sentence or two, and where to read on."""
     assert re.fullmatch(r"Bitgoeul([A-Z][a-z]+|SLO)+", str(alert["alert"]))
     assert alert["labels"] == {"severity": alert["labels"]["severity"]}  # type: ignore[index]
-    assert alert["labels"]["severity"] in SEVERITIES  # type: ignore[index]
+    assert alert["labels"]["severity"] in SEVERITIES
     annotations = alert["annotations"]
     assert isinstance(annotations, dict)
     assert list(annotations) == ["summary", "description", "runbook_url"]
