@@ -8,6 +8,7 @@ statuses of all are what the operator writes after its first plan, so that every
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -50,10 +51,17 @@ PRIORITIES = (100, 100, 100, 100, 100, 0, 50, 200, 500, 1000)
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Everything that planning looks at, with ``newcomers``: one who waits last, and one who needs no device."""
+    """
+    Everything that planning looks at.
+
+    Attributes:
+        newcomers: One who waits last, and one who needs no device.
+        statuses: What stands in the status of each allocation, by its name.
+    """
 
     observed: Observed
     newcomers: tuple[Allocation, Allocation]
+    statuses: Mapping[str, Mapping[str, Any]]
 
 
 def build_population(count: int) -> Population:
@@ -70,7 +78,8 @@ def build_population(count: int) -> Population:
     ]
     asks = make_allocation("newcomer", {pool_name(0): DEVICES_PER_NODE}, created=PRESENT, priority=0)
     computes = make_allocation("newcomer", created=PRESENT)
-    return Population(observe([*around, *settled]), (read_allocation(asks), read_allocation(computes)))
+    statuses = {obj["metadata"]["name"]: obj["status"] for obj in settled}
+    return Population(observe([*around, *settled]), (read_allocation(asks), read_allocation(computes)), statuses)
 
 
 def build_holder(name: str, chance: Random) -> Manifest:

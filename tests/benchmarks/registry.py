@@ -17,6 +17,7 @@ from tests.benchmarks.nodes import measure_nodes
 from tests.benchmarks.planning import measure_planning
 from tests.benchmarks.repair import measure_repair
 from tests.benchmarks.restart import measure_restart
+from tests.benchmarks.scrape import measure_scrape
 from tests.benchmarks.setting import Setting
 from tests.benchmarks.throughput import measure_throughput
 
@@ -32,6 +33,7 @@ class Measure:
 
 MEASURES = (
     Measure("planning", 0, measure_planning),
+    Measure("scrape", 0, measure_scrape),
     Measure("forecasts", 0, measure_forecasts),
     Measure("throughput", 200, measure_throughput),
     Measure("latency", 0, measure_latency),

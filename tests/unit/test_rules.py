@@ -15,7 +15,7 @@ from tests.prometheus import Tools
 from tests.rules import allocations, operator, pools
 from tests.rules.promtool import RULES, alert_named, ask, document, life_of, only, rules, texts_of, with_texts_as_labels
 from tests.rules.series import Case
-from tests.unit.test_docs import fences
+from tests.unit.test_docs import fences, find_command
 
 CASES = [*operator.CASES, *pools.CASES, *allocations.CASES]
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
@@ -124,6 +124,19 @@ def test_a_runbook_answers_four_questions(title: str, text: str) -> None:
     """What it means, whom it hurts, how to look, what to do; with commands."""
     assert re.findall(r"^- \*\*(\w+)\.\*\*", text, re.MULTILINE) == ["Meaning", "Impact", "Check", "Fix"]
     assert "```sh\n" in text
+
+
+def calls_of_ours() -> list[str]:
+    """Every call of our own command in the runbooks, once."""
+    lines = {line for block in fences(RUNBOOKS, "sh") for line in block.splitlines() if line.startswith("bitgoeul ")}
+    return sorted(lines)
+
+
+@pytest.mark.parametrize("line", calls_of_ours())
+def test_a_command_of_a_runbook_is_understood(line: str) -> None:
+    """With its arguments and options."""
+    command, rest = find_command(line.split()[1:])
+    command.make_context("bitgoeul", rest)  # raises what a reader would be told
 
 
 def test_the_contents_name_every_alert() -> None:
