@@ -19,7 +19,8 @@ from bitgoeul.api import ObjectMeta
 from bitgoeul.api.conditions import ConditionType
 from bitgoeul.api.names import FINALIZER
 from bitgoeul.api.quantities import parse_bytes
-from bitgoeul.api.tenant_allocation import Holdings, Queue, ShareState, TenantAllocationSpec
+from bitgoeul.api.tenant_allocation import TenantAllocationSpec
+from bitgoeul.api.tenant_allocation_status import Holdings, Queue, ShareState
 from bitgoeul.errors import QuantityError
 from bitgoeul.planning.moments import EPOCH
 from bitgoeul.planning.pools import PoolKey, accelerator, storage

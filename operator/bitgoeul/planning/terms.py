@@ -12,7 +12,8 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from bitgoeul.api.tenant_allocation import DeletionPolicy, TenantAllocationSpec, WindowState, WorkloadPolicy
+from bitgoeul.api.tenant_allocation import DeletionPolicy, TenantAllocationSpec, WorkloadPolicy
+from bitgoeul.api.tenant_allocation_status import WindowState
 from bitgoeul.planning.moments import FOREVER, moment, span
 from bitgoeul.planning.pools import PoolKind
 
