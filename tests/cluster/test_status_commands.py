@@ -206,11 +206,11 @@ def test_ends_are_shown_in_order(world: World, asker: Asker, center: str) -> Non
         "holder  Holder  gpu×6  DATE  LENGTH  given DATE  pods go DATE, data is kept",
         "later  Later  gpu×1  DATE  LENGTH  due DATE  pods go DATE, data is kept",
     ]
-    rows = [row for row in asker.json("expiring", "--within", "264h")["expiring"] if world.suffix in row["name"]]
+    rows = [row for row in asker.json("expiring", "--within", "11d")["expiring"] if world.suffix in row["name"]]
     assert [row["name"] for row in rows] == [world.name("soon"), world.name("holder")]
     assert rows[0]["noticeGiven"] is None
     assert len(of_world(asker.table("expiring", "-o", "wide"), world.suffix)) == 4
-    assert "--within: not a duration: '14d'" in asker.refusal("expiring", "--within", "14d")
+    assert "--within: not a length of time: '2w'" in asker.refusal("expiring", "--within", "2w")
 
 
 def test_kubectl_finds_it_as_a_plugin(world: World, kubectl: Kubectl, center: str) -> None:

@@ -103,7 +103,7 @@ def test_a_new_allocation_is_tried_and_nothing_changes(
 def test_an_allocation_can_be_made_up(alone: None, asker: Asker, full: tuple[str, str, str]) -> None:
     """Without any file; behind all who ask already it delays nobody."""
     pool, _, waits = full
-    rows = by_name(asker.json("plan", "--pool", pool, "--devices", "2", "--duration", "24h"))
+    rows = by_name(asker.json("plan", "--pool", pool, "--devices", "2", "--duration", "1d"))
     assert rows["what-if"]["after"]["phase"] == "Active"
     lines = asker.table("plan", "--pool", pool, "--devices", "99")
     assert "refused: ExceedsPoolCapacity" in lines[1]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bitgoeul.api.quantities import parse_duration
+from bitgoeul.cli.lengths import read_length
 from bitgoeul.cli.output import amounts_in_brief, instant_of, print_data, print_table, shift_text
 from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.desired.allocation_status import holdings
@@ -20,7 +20,7 @@ from bitgoeul.planning.snapshot import Snapshot, Standing
 
 COLUMNS = ("Allocation", "Organization", "Holds", "Ends", "Left", "Notice", "Then")
 WIDE_COLUMNS = (*COLUMNS[:-1], "Started", "Pods go", "Data goes")
-WITHIN = "720h"
+WITHIN = "30d"
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -48,7 +48,7 @@ def expiring(target: Target, output: str, within: str) -> None:
     Show whose time ends within 30 days or the time given, the first to end first: what they hold, how much time is
     left, and whether notice was given. Those whose time is over stay in it until pods and data are gone.
     """
-    length = read_length(within)
+    length = read_within(within)
     picture = read_picture(target)
     snapshot, plan = picture.planned()
     endings = find_endings(snapshot, plan, snapshot.now + length)
@@ -63,7 +63,7 @@ def expiring(target: Target, output: str, within: str) -> None:
         print_table(COLUMNS, [as_row(one, snapshot.now) for one in endings])
 
 
-def read_length(text: str) -> int:
+def read_within(text: str) -> int:
     """
     A length of time in milliseconds.
 
@@ -71,8 +71,8 @@ def read_length(text: str) -> int:
         UserError: It is none.
     """
     try:
-        return parse_duration(text) // MILLISECOND
-    except (QuantityError, OverflowError) as error:
+        return read_length(text) // MILLISECOND
+    except QuantityError as error:
         raise UserError(f"--within: {error}") from error
 
 

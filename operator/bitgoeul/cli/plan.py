@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bitgoeul.api import TenantAllocation
-from bitgoeul.api.quantities import format_offset, parse_duration
+from bitgoeul.api.quantities import format_duration, format_offset, parse_duration
 from bitgoeul.api.values import MAX_DEVICES
 from bitgoeul.cli.calendar import known_text
+from bitgoeul.cli.lengths import read_length
 from bitgoeul.cli.output import amounts_in_brief, brief, instant_of, print_data, print_table, shift_text
 from bitgoeul.cli.picture import Picture, Target, ask_cluster, output_option, read_picture, target_options
 from bitgoeul.cluster.client import JSON_PATCH, Api, ApiError
@@ -23,7 +24,7 @@ from bitgoeul.desired.allocation_status import holdings
 from bitgoeul.desired.pool_status import as_field
 from bitgoeul.errors import QuantityError, UserError
 from bitgoeul.planning.decisions import Plan
-from bitgoeul.planning.moments import day, moment, span
+from bitgoeul.planning.moments import day, moment
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import accelerator
 from bitgoeul.planning.snapshot import Observed, Snapshot
@@ -51,9 +52,11 @@ RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}([.]\d{1,9})?([Zz]|
 )
 @click.option("--pool", metavar="NAME", help="Try an allocation out of this AcceleratorPool; needs --devices.")
 @click.option("--devices", type=click.IntRange(1, MAX_DEVICES), metavar="N", help="How many devices it asks for.")
-@click.option("--duration", metavar="DURATION", help="For how long it asks, such as 2160h.  [default: open-ended]")
 @click.option(
-    "--at", metavar="TIME", help="Ask at this time, such as 2027-01-01T00:00:00+09:00, or in so long, such as 720h."
+    "--duration", metavar="DURATION", help="For how long it asks, such as 90d or 2160h.  [default: open-ended]"
+)
+@click.option(
+    "--at", metavar="TIME", help="Ask at this time, such as 2027-01-01T00:00:00+09:00, or in so long, such as 30d."
 )
 def plan(
     target: Target,
@@ -74,8 +77,7 @@ def plan(
     """
     if (pool is None) != (devices is None) or (duration is not None and pool is None):
         raise click.UsageError("--pool and --devices belong together; --duration goes with them")
-    if duration is not None:
-        check_duration(duration)
+    length = read_duration(duration) if duration is not None else None
     manifests = read_files(files)
     picture = read_picture(target)
     until = read_time(at, picture.now) if at is not None else None
@@ -84,7 +86,7 @@ def plan(
     observed = change(picture.observed, manifests, picture.live, picture.wall)
     if pool is not None and devices is not None:
         check_pool(observed, pool)
-        extra = made_up(observed, pool, devices, duration)
+        extra = made_up(observed, pool, devices, length)
         observed = change(observed, [extra], {}, picture.wall)
         manifests.append(extra)
     comparison = ask(picture, observed, manifests, until)
@@ -138,12 +140,12 @@ def read_time(text: str, now: datetime) -> datetime:
         UserError: It is neither, or not ahead.
     """
     try:
-        until = datetime.fromisoformat(text.upper()) if RFC3339.fullmatch(text) else now + parse_duration(text)
+        until = datetime.fromisoformat(text.upper()) if RFC3339.fullmatch(text) else now + read_length(text)
         until = until.astimezone(UTC)
     except (QuantityError, ValueError, OverflowError) as error:
         raise UserError(
             f"--at: not a time: {text!r}; write RFC 3339 with seconds and offset, such as 2027-01-01T00:00:00+09:00, "
-            "or a duration from now in whole hours, minutes and seconds, such as 720h"
+            "or a length of time from now, such as 30d or 720h"
         ) from error
     if until < now:
         raise UserError(f"--at: {text} is over: the operator's clock says {day(moment(now))}; name a time ahead")
@@ -152,19 +154,20 @@ def read_time(text: str, now: datetime) -> datetime:
     return until
 
 
-def check_duration(text: str) -> None:
+def read_duration(text: str) -> str:
     """
-    See that a duration is one that the API takes.
+    A duration as the API takes it.
 
     Raises:
-        UserError: It is not.
+        UserError: It is none, or too short or too long.
     """
     try:
-        length = span(text)
+        length = read_length(text)
     except QuantityError as error:
         raise UserError(f"--duration: {error}") from error
-    if not 0 < length <= span(LONGEST_DURATION):
+    if not timedelta(0) < length <= parse_duration(LONGEST_DURATION):
         raise UserError(f"--duration: {text}: must be more than 0s and at most {LONGEST_DURATION}")
+    return format_duration(length)
 
 
 def check_pool(observed: Observed, pool: str) -> None:
