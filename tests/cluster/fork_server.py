@@ -14,11 +14,11 @@ import signal
 import sys
 from typing import Any
 
-from bitgoeul.cli import calendar, crds, doctor, expiring, plan, pools, queue, run, status, why
+from bitgoeul.cli import bundle, calendar, crds, doctor, expiring, plan, pools, queue, run, status, why
 from bitgoeul.cli.main import main
 
 # Imported here once, for all children.
-COMMANDS = (calendar, crds, doctor, expiring, plan, pools, queue, run, status, why)
+COMMANDS = (bundle, calendar, crds, doctor, expiring, plan, pools, queue, run, status, why)
 
 PATIENCE_SECONDS = 180  # a command that should have ended by itself
 

@@ -234,6 +234,7 @@ def test_every_make_target_is_explained() -> None:
         ("commands.md", "pools"),
         ("commands.md", "expiring"),
         ("commands.md", "doctor"),
+        ("commands.md", "bundle"),
         ("commands.md", "plan"),
         ("commands.md", "queue"),
         ("commands.md", "calendar"),

@@ -32,6 +32,7 @@ COMMANDS = {
     "pools": "bitgoeul.cli.pools:pools",
     "expiring": "bitgoeul.cli.expiring:expiring",
     "doctor": "bitgoeul.cli.doctor:doctor",
+    "bundle": "bitgoeul.cli.bundle:bundle",
     "completion": "bitgoeul.cli.completion:completion",
 }
 

@@ -41,6 +41,7 @@ JSON_PATCH = "application/json-patch+json"
 USER_AGENT = f"bitgoeul/{__version__}"
 
 REQUEST_TIMEOUT_SECONDS = 10.0
+TEXT_TIMEOUT_SECONDS = 30.0
 PAGE_SIZE = 500
 SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 SERVICE_ACCOUNT_NAMESPACE = SERVICE_ACCOUNT_TOKEN.with_name("namespace")
@@ -163,14 +164,35 @@ class Api:
             ApiError: The server answered with a status of 300 or more.
             NoAnswerError: There was no answer; whether a write happened is unknown.
         """
-        url = self.server + path + ("?" + urlencode(params) if params else "")
         data = None if body is None else orjson.dumps(body)
         all_headers = {**(headers or {}), **({"Content-Type": content_type} if data is not None else {})}
+        return read_json(await self._exchange(method, path, data, params, all_headers, timeout))
+
+    async def read_text(self, path: str, params: Mapping[str, str]) -> str:
+        """
+        Read what is no JSON, such as a log; what is no UTF-8 in it shows as such.
+
+        Raises:
+            ApiError, NoAnswerError: As for ``request``.
+        """
+        raw = await self._exchange("GET", path, None, params, {"Accept": "*/*"}, TEXT_TIMEOUT_SECONDS)
+        return raw.decode(errors="replace")
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        timeout: float,  # noqa: ASYNC109 - see request
+    ) -> bytes:
+        url = self.server + path + ("?" + urlencode(params) if params else "")
         started = time.monotonic()
         status = 0
         try:
             async with self._session.request(
-                method, url, data=data, headers=all_headers, timeout=aiohttp.ClientTimeout(total=timeout)
+                method, url, data=data, headers=headers, timeout=aiohttp.ClientTimeout(total=timeout)
             ) as response:
                 raw = await response.read()
                 status = response.status
@@ -180,10 +202,9 @@ class Api:
         finally:
             if self.observer is not None:
                 self.observer(method, resource_of(path), status, time.monotonic() - started)
-        answer = read_json(raw)
         if status >= 300:
-            raise ApiError(status, answer, f"{method} {path}")
-        return answer
+            raise ApiError(status, read_json(raw), f"{method} {path}")
+        return raw
 
     async def get(self, path: str) -> Object | None:
         """Read one object; None when there is none."""
@@ -194,7 +215,7 @@ class Api:
                 return None
             raise
 
-    async def list_all(self, path: str, label_selector: str = "") -> tuple[list[Object], str]:
+    async def list_all(self, path: str, label_selector: str = "", field_selector: str = "") -> tuple[list[Object], str]:
         """List a whole collection page by page; returns the items and the version they were read at."""
         items: list[Object] = []
         token = ""
@@ -202,6 +223,8 @@ class Api:
             params = {"limit": str(PAGE_SIZE)}
             if label_selector:
                 params["labelSelector"] = label_selector
+            if field_selector:
+                params["fieldSelector"] = field_selector
             if token:
                 params["continue"] = token
             page = await self.request("GET", path, params=params, timeout=30)
