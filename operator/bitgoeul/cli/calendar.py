@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bitgoeul.cli.completion import pool_names
 from bitgoeul.cli.output import brief, instant_of, print_data, print_table
 from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.desired.pool_status import as_field
@@ -36,7 +37,9 @@ class PoolCalendar:
 @click.command(short_help="Show what pools will have available.")
 @target_options
 @output_option("table", "json", "yaml")
-@click.option("--pool", metavar="NAME", help="Only this pool, of either kind.  [default: all]")
+@click.option(
+    "--pool", metavar="NAME", shell_complete=pool_names, help="Only this pool, of either kind.  [default: all]"
+)
 def calendar(target: Target, output: str, pool: str | None) -> None:
     """
     Show the steps to come of each pool: when what is available changes, by how much, and why.

@@ -15,6 +15,7 @@ from bitgoeul.api import TenantAllocation
 from bitgoeul.api.quantities import format_duration, format_offset, parse_duration
 from bitgoeul.api.values import MAX_DEVICES
 from bitgoeul.cli.calendar import known_text
+from bitgoeul.cli.completion import accelerator_pool_names
 from bitgoeul.cli.lengths import read_length
 from bitgoeul.cli.output import amounts_in_brief, brief, instant_of, print_data, print_table, shift_text
 from bitgoeul.cli.picture import Picture, Target, ask_cluster, output_option, read_picture, target_options
@@ -48,9 +49,15 @@ RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}([.]\d{1,9})?([Zz]|
     "files",
     multiple=True,
     metavar="FILE",
+    type=click.Path(allow_dash=True),  # for completion; what is wrong with it is told when it is read
     help="New or changed pools and allocations, as YAML or JSON; - is standard input. May be repeated.",
 )
-@click.option("--pool", metavar="NAME", help="Try an allocation out of this AcceleratorPool; needs --devices.")
+@click.option(
+    "--pool",
+    metavar="NAME",
+    shell_complete=accelerator_pool_names,
+    help="Try an allocation out of this AcceleratorPool; needs --devices.",
+)
 @click.option("--devices", type=click.IntRange(1, MAX_DEVICES), metavar="N", help="How many devices it asks for.")
 @click.option(
     "--duration", metavar="DURATION", help="For how long it asks, such as 90d or 2160h.  [default: open-ended]"

@@ -15,6 +15,7 @@ from bitgoeul.api.names import ALLOCATION_LABEL
 from bitgoeul.api.quantities import format_offset
 from bitgoeul.cli.advice import Turn
 from bitgoeul.cli.calendar import read_calendars
+from bitgoeul.cli.completion import allocation_names
 from bitgoeul.cli.output import brief, clean, format_facts, instant_of, print_data, print_table
 from bitgoeul.cli.own import Own, find_own
 from bitgoeul.cli.picture import (
@@ -88,7 +89,7 @@ class Overview:
 @target_options
 @output_option("table", "wide", "json", "yaml")
 @click.option("--namespace", "-n", metavar="NAME", help="For tenants: one of theirs.  [default: the kubeconfig's]")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=allocation_names)
 def status(target: Target, output: str, namespace: str | None, name: str | None) -> None:
     """
     Show pools, allocations by phase, what needs somebody to act, and the next changes.

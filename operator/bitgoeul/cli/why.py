@@ -21,6 +21,7 @@ from bitgoeul.cli.advice import (
     Turn,
     advice_for,
 )
+from bitgoeul.cli.completion import allocation_names
 from bitgoeul.cli.output import amounts_in_brief, brief, format_facts, instant_of, print_data
 from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.cli.queue import Waiter, line_up
@@ -65,7 +66,7 @@ class Answer:
 @click.command(short_help="Say why an allocation is where it is.")
 @target_options
 @output_option("table", "json", "yaml")
-@click.argument("name")
+@click.argument("name", shell_complete=allocation_names)
 def why(target: Target, output: str, name: str) -> None:
     """
     Say how the allocation NAME stands: phase, position, what is short, who is ahead, the earliest start, what would
