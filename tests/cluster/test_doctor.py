@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from bitgoeul.api.names import ALLOCATION_LABEL, GROUP, MANAGED_BY, MANAGED_BY_LABEL
-from bitgoeul.cluster.kinds import NAMESPACE, RESOURCE_QUOTA, ROLE_BINDING, TENANT_ALLOCATION, VALIDATING_BINDING
+from bitgoeul.cluster.kinds import (
+    ACCELERATOR_POOL,
+    DEVICE_CLASS,
+    NAMESPACE,
+    RESOURCE_QUOTA,
+    ROLE_BINDING,
+    TENANT_ALLOCATION,
+    VALIDATING_BINDING,
+)
 from bitgoeul.desired.admission_policies import policy_name
 from tests.cluster.asking import Asker, pinned
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.neighbours import EVERYTHING, await_alone
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.scenario import World
@@ -37,13 +46,14 @@ def test_a_healthy_installation_is_fine(world: World, asker: Asker, operator: Op
         assert [line.split("  ")[0:2] for line in lines[:-2]] == [
             ["ok", check]
             for check in (
-                *("kubernetes", "kinds", "operator", "clock", "admission"),
+                *("kubernetes", "kinds", "operator", "clock", "admission", "dra"),
                 *("quotas", "retained", "leftovers", "rights"),
             )
         ]
         assert lines[1] == "ok  kinds  3 kinds, as this version has them"
         assert lines[3] == "ok  clock  not shifted, and the same here as at the API server"
-        assert lines[6:8] == [
+        assert lines[5] == "ok  dra  resource.k8s.io/v1 has 0 device classes; claims are closed to tenants"
+        assert lines[7:9] == [
             "ok  retained  no data of deleted allocations is kept",
             "ok  leftovers  nothing without an allocation",
         ]
@@ -122,6 +132,28 @@ def test_a_missing_policy_is_bad(world: World, asker: Asker, operator: OperatorP
     assert (found["admission"]["verdict"], found["admission"]["fix"]) == ("bad", f"kubectl describe apool {pool}")
     assert found["operator"]["found"] == "nobody leads: the last operator gave its Lease up"
     eventually(lambda: findings(asker)["admission"]["verdict"] == "ok", "the policy is back")
+
+
+def test_a_device_class_that_opens_a_resource_is_told(world: World, asker: Asker, kubectl: Kubectl) -> None:
+    """And the command that it prints closes it: every tenant's quota has the resource at 0."""
+    tenant = world.active("blue", {world.pool(): 1})
+    resource = f"{world.suffix}.example.org/slice"
+    name = world.name("slices")
+    spec = {"selectors": [{"cel": {"expression": "false"}}], "extendedResourceName": resource}
+    world.admin.create(DEVICE_CLASS.path(), {"metadata": {"name": name}, "spec": spec})
+    try:
+        found = findings(asker)["dra"]
+        assert (found["verdict"], found["found"]) == (
+            "warn",
+            f"open to tenants, because no pool names it: {resource} of DeviceClass {name}",
+        )
+        _, printed, _ = found["fix"].split("'")
+        kubectl("apply", "-f", "-", stdin=printed)
+        eventually(lambda: world.quota(tenant)["status"]["hard"].get(f"requests.{resource}") == "0", "it is closed")
+        assert findings(asker)["dra"]["verdict"] == "ok"
+    finally:
+        world.delete(DEVICE_CLASS, name)
+        world.delete(ACCELERATOR_POOL, f"closed-{world.suffix}-example-org-slice")
 
 
 def test_whoever_may_read_nothing_is_told_so(world: World, asker: Asker) -> None:

@@ -12,16 +12,19 @@ from bitgoeul.api.crd import build_crd
 from bitgoeul.api.kinds import KINDS
 from bitgoeul.api.names import ALLOCATION_LABEL, CLOCK_OFFSET_ANNOTATION, GROUP, MANAGED_BY, MANAGED_BY_LABEL
 from bitgoeul.cli.doctor import LISTED, as_lines
-from bitgoeul.cli.findings import Evidence, Finding, Verdict, examine
+from bitgoeul.cli.evidence import Evidence, Finding, Verdict
+from bitgoeul.cli.findings import examine
 from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
+    DEVICE_CLASS,
     LIMIT_RANGE,
     MUTATING_POLICY,
     NAMESPACE,
+    RESOURCE_QUOTA,
     TENANT_ALLOCATION,
 )
 from bitgoeul.desired.allocation_status import instant
-from tests.unit.builders import NOW, Manifest, make_allocation, make_namespace
+from tests.unit.builders import NOW, Manifest, make_accelerator_pool, make_allocation, make_namespace, make_quota
 
 
 def lease(seconds: float = 0, annotations: Manifest | None = None) -> Manifest:
@@ -42,6 +45,10 @@ WELL = Evidence(
     namespace="bitgoeul-system",
     server="https://one",
 )
+
+
+def device_class(name: str, resource: str = "") -> Manifest:
+    return {"metadata": {"name": name}, "spec": {"extendedResourceName": resource} if resource else {}}
 
 
 def find(check: str, **fields: Any) -> Finding:
@@ -82,6 +89,13 @@ def test_all_is_well() -> None:
         pytest.param(
             "admission", {"unserved": frozenset({MUTATING_POLICY})}, "bad", False, "MutatingAdmissionPolicy",
             id="an API server without the policies",
+        ),
+        pytest.param(
+            "dra",
+            {"objects": {ACCELERATOR_POOL: [], DEVICE_CLASS: [device_class("gpu", "gpu.example/x")]}},
+            "warn", False,
+            "open to tenants, because no pool names it: gpu.example/x of DeviceClass gpu",
+            id="a class with a resource that no pool has",
         ),
         pytest.param("rights", {"missing_rights": ("list nodes",)}, "warn", False, "dain may not list", id="rights"),
     ],
@@ -131,3 +145,67 @@ def test_what_is_left_over_is_found(objects: dict[Any, list[Manifest]], said: st
     found = find("leftovers", objects={**WELL.objects, TENANT_ALLOCATION: [make_allocation("blue")], **objects})
     assert said in found.found
     assert found.verdict == ("ok" if said == "nothing" else "warn")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        pytest.param(
+            {"unserved": frozenset({DEVICE_CLASS})}, "resource.k8s.io/v1 is not served, and not needed", id="no"
+        ),
+        pytest.param(
+            {
+                "objects": {
+                    ACCELERATOR_POOL: [make_accelerator_pool(resource="gpu.example/x")],
+                    DEVICE_CLASS: [device_class("gpu", "gpu.example/x"), device_class("plain")],
+                }
+            },
+            "resource.k8s.io/v1 has 2 device classes; claims are closed to tenants",
+            id="what a pool names is counted by its quota",
+        ),
+    ],
+)
+def test_device_classes_may_be_there(fields: dict[str, Any], said: str) -> None:
+    """They open nothing that no quota counts."""
+    assert find("dra", **fields) == Finding("dra", Verdict.OK, said)
+
+
+def test_what_is_printed() -> None:
+    """One line a check, the fix behind what is wrong, and the worst fix once more as the next command."""
+    tenant, mine = make_namespace("blue"), {"metadata": {"name": "mine", "namespace": "blue"}}
+    objects = {
+        **WELL.objects,
+        TENANT_ALLOCATION: [make_allocation("blue")],
+        NAMESPACE: [tenant, make_namespace("old", retained=True)],
+        RESOURCE_QUOTA: [make_quota("blue") | {"metadata": limits("blue", "blue")["metadata"]}, mine],
+        DEVICE_CLASS: [device_class("mig", "nvidia.com/mig-1g.10gb")],
+    }
+    wrong = replace(WELL, objects=objects, lease=None, here=NOW + timedelta(minutes=1), missing_rights=("list nodes",))
+    closed = (
+        '{"apiVersion":"bitgoeul.dev/v1alpha1","kind":"AcceleratorPool","metadata":{"name":"closed-nvidia-com-mig-1g-10gb"},'
+        '"spec":{"type":"Other","nodeSelector":{"kubernetes.io/os":"linux"},"resourceName":"nvidia.com/mig-1g.10gb",'
+        '"reserve":1000000}}'
+    )
+    reads = (
+        "acceleratorpools.bitgoeul.dev,storagepools.bitgoeul.dev,tenantallocations.bitgoeul.dev,nodes,namespaces,"
+        "resourcequotas,leases.coordination.k8s.io"
+    )
+    assert as_lines(examine(wrong)) == [
+        "ok    kubernetes  v1.36.3",
+        "ok    kinds       3 kinds, as this version has them",
+        "bad   operator    there is no Lease in namespace bitgoeul-system; fix: bitgoeul run",
+        "warn  clock       this machine's clock and the API server's are 60 s apart; fix: timedatectl set-ntp true",
+        "ok    admission   policies of 0 pools in place",
+        "warn  dra         open to tenants, because no pool names it: nvidia.com/mig-1g.10gb of DeviceClass mig; "
+        f"fix: echo '{closed}' | kubectl apply -f -",
+        "warn  quotas      more than one quota in blue: the least of them counts; "
+        "fix: kubectl delete resourcequota mine -n blue",
+        "warn  retained    data of deleted allocations is kept, and charged, in old; "
+        "fix: kubectl get namespaces -l bitgoeul.dev/retained=true",
+        "ok    leftovers   nothing without an allocation",
+        "warn  rights      dain may not list nodes; "
+        f"fix: kubectl create clusterrole bitgoeul-reader --verb=get,list --resource={reads} && "
+        "kubectl create clusterrolebinding bitgoeul-reader --clusterrole=bitgoeul-reader --user=dain",
+        "",
+        "Next  bitgoeul run",
+    ]

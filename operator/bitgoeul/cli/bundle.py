@@ -26,7 +26,8 @@ from bitgoeul.cli.calendar import read_calendars
 from bitgoeul.cli.collect import Found, Readings, read_cluster, read_logs
 from bitgoeul.cli.doctor import as_json as finding_as_json
 from bitgoeul.cli.doctor import gather
-from bitgoeul.cli.findings import Finding, count, examine
+from bitgoeul.cli.evidence import Finding, count
+from bitgoeul.cli.findings import examine
 from bitgoeul.cli.output import clean, format_facts, instant_of
 from bitgoeul.cli.own import find_own
 from bitgoeul.cli.picture import Target, ask_cluster, look, present, read_offset, target_options

@@ -10,18 +10,19 @@ import click
 
 from bitgoeul.api.kinds import KINDS
 from bitgoeul.api.names import GROUP, LEASE_NAME
-from bitgoeul.cli.findings import CHILDREN, LOOKED_AT, POLICY_KINDS, Evidence, Finding, Verdict, examine
+from bitgoeul.cli.evidence import CHILDREN, LOOKED_AT, POLICY_KINDS, Evidence, Finding, Verdict
+from bitgoeul.cli.findings import examine
 from bitgoeul.cli.output import clean, print_data
 from bitgoeul.cli.picture import Target, ask_cluster, may, output_option, present, target_options
 from bitgoeul.cluster.client import Api, ApiError, Object
-from bitgoeul.cluster.kinds import LEASE, RESOURCE_QUOTA, Kind
+from bitgoeul.cluster.kinds import DEVICE_CLASS, LEASE, RESOURCE_QUOTA, Kind
 from bitgoeul.controller.preflight import ask
 from bitgoeul.planning.moments import date
 from bitgoeul.planning.terms import read_moment
 
 DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WHO_AM_I = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-LISTED = tuple(dict.fromkeys((*LOOKED_AT, *POLICY_KINDS, *CHILDREN)))
+LISTED = tuple(dict.fromkeys((*LOOKED_AT, *POLICY_KINDS, *CHILDREN, DEVICE_CLASS)))
 
 
 @click.command(short_help="Check the installation, and say how to mend it.")
@@ -29,8 +30,8 @@ LISTED = tuple(dict.fromkeys((*LOOKED_AT, *POLICY_KINDS, *CHILDREN)))
 @output_option("table", "json", "yaml")
 def doctor(target: Target, output: str) -> int:
     """
-    Check Kubernetes, our kinds, the operator, clocks, admission policies, quotas, what is kept or left over, and your
-    own rights: one line each, with the command that mends it.
+    Check Kubernetes, our kinds, the operator, clocks, admission policies, device classes, quotas, what is kept or left
+    over, and your own rights: one line each, with the command that mends it.
 
     Exits with 0 if nothing is bad, 1 if something is, and 2 if the installation is not ready: kinds are missing, or no
     operator leads.

@@ -6,11 +6,10 @@ Pure: what could not be read is said so in the finding, and keeps no other check
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,104 +19,50 @@ from bitgoeul.api.crd import build_crd
 from bitgoeul.api.kinds import KINDS
 from bitgoeul.api.names import (
     ALLOCATION_LABEL,
+    API_VERSION,
     CLOCK_OFFSET_ANNOTATION,
     GROUP,
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
+    MAX_POOL_NAME,
     RETAINED_LABEL,
+)
+from bitgoeul.cli.evidence import (
+    CHILDREN,
+    LOOKED_AT,
+    POLICY_KINDS,
+    Evidence,
+    Finding,
+    Verdict,
+    count,
+    deletion,
+    named,
+    ours,
+    unread,
+    unready,
+    views,
 )
 from bitgoeul.cluster.client import Object
 from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
     ADMISSION,
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
+    DEVICE_CLASS,
     LEASE,
-    LIMIT_RANGE,
-    MUTATING_BINDING,
-    MUTATING_POLICY,
     NAMESPACE,
-    NODE,
     OWN_KINDS,
     RESOURCE_QUOTA,
-    ROLE_BINDING,
     TENANT_ALLOCATION,
-    VALIDATING_BINDING,
-    VALIDATING_POLICY,
-    Kind,
 )
 from bitgoeul.controller.preflight import check_version
 from bitgoeul.desired.admission_policies import build_pool_policies
 from bitgoeul.desired.drift import differs
 from bitgoeul.errors import UserError
 from bitgoeul.planning.moments import date
-from bitgoeul.planning.observed import NamespaceView, namespace_view
+from bitgoeul.planning.observed import NamespaceView
 from bitgoeul.planning.terms import read_moment
 
-POLICY_KINDS = (MUTATING_POLICY, MUTATING_BINDING, VALIDATING_POLICY, VALIDATING_BINDING)
-CHILDREN = (RESOURCE_QUOTA, LIMIT_RANGE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
-# Read with ``list``; commands that only look need the first of them.
-LOOKED_AT = (*OWN_KINDS, NODE, NAMESPACE, RESOURCE_QUOTA)
-
 INSTALL_KINDS = "bitgoeul crds | kubectl apply -f -"
-NAMED = 5  # of many; the rest is a number
 SKEW = timedelta(seconds=5)  # clocks that differ by less are the same
 DEFAULT_LEASE_SECONDS = 15
-
-
-class Verdict(StrEnum):
-    """How it stands."""
-
-    OK = "ok"
-    WARN = "warn"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """
-    The outcome of one check.
-
-    Attributes:
-        fix: A command; empty where nothing is to be done.
-        unready: Nothing works before this is mended.
-    """
-
-    check: str
-    verdict: Verdict
-    found: str
-    fix: str = ""
-    unready: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """
-    What was read.
-
-    Attributes:
-        version: The answer to ``/version``.
-        definitions: Name → CustomResourceDefinition, those of ours that there are; None: may not be read.
-        objects: Kind → its objects; a kind that is absent may not be listed.
-        unserved: Kinds that the API server does not know.
-        lease: Of the operator; None: there is none, or ``lease_refused``.
-        server_time: By the API server's clock; None: it did not say.
-        user: The name by which the API server knows the reader.
-        missing_rights: What the reader may not do of what commands that only look do, such as ``list nodes``.
-    """
-
-    version: Mapping[str, Any]
-    definitions: Mapping[str, Object] | None
-    objects: Mapping[Kind, list[Object]]
-    lease: Object | None
-    lease_refused: bool
-    here: datetime
-    server_time: datetime | None = None
-    unserved: frozenset[Kind] = frozenset()
-    user: str = ""
-    missing_rights: tuple[str, ...] = ()
-    namespace: str = ""
-    server: str = ""
+NOTHING = 1_000_000  # held back: more devices than any pool has
 
 
 def examine(evidence: Evidence) -> list[Finding]:
@@ -128,6 +73,7 @@ def examine(evidence: Evidence) -> list[Finding]:
         check_operator,
         check_clock,
         check_policies,
+        check_device_classes,
         check_quotas,
         check_retained,
         check_leftovers,
@@ -249,6 +195,46 @@ def read_pools(objects: Iterable[Object]) -> list[AcceleratorPool]:
     return pools
 
 
+def check_device_classes(evidence: Evidence) -> Finding:
+    """
+    Whether dynamic resource allocation opens devices that no quota counts.
+
+    Nothing is granted that way, and tenants may make no claims. But a class may give its devices a resource name, by
+    which pods ask for them without a claim, and quota ignores a name that no pool has.
+    """
+    name, api = "dra", DEVICE_CLASS.api_version
+    if DEVICE_CLASS in evidence.unserved:
+        return Finding(name, Verdict.OK, f"{api} is not served, and not needed")
+    if ACCELERATOR_POOL in evidence.unserved:
+        return Finding(name, Verdict.OK, "no pool yet")
+    refused = [kind.plural for kind in (DEVICE_CLASS, ACCELERATOR_POOL) if kind not in evidence.objects]
+    if refused:
+        return unread(name, f"list {', '.join(refused)}")
+    pooled = {pool["spec"].get("resourceName") for pool in evidence.objects[ACCELERATOR_POOL]}
+    classes = evidence.objects[DEVICE_CLASS]
+    given = {(one.get("spec") or {}).get("extendedResourceName"): one["metadata"]["name"] for one in classes}
+    opened = sorted(resource for resource in given if resource and resource not in pooled)
+    if opened:
+        texts = named(f"{resource} of DeviceClass {given[resource]}" for resource in opened)
+        found = f"open to tenants, because no pool names it: {texts}"
+        return Finding(name, Verdict.WARN, found, closing(opened[0]))
+    found = f"{api} has {count(len(classes), 'device class', 'device classes')}; claims are closed to tenants"
+    return Finding(name, Verdict.OK, found)
+
+
+def closing(resource: str) -> str:
+    """The command that makes a pool which grants nothing, so that every tenant's quota has the resource at 0."""
+    pool = f"closed-{resource.replace('/', '-').replace('.', '-')}"[:MAX_POOL_NAME].rstrip("-")
+    spec = {
+        "type": "Other",
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "resourceName": resource,
+        "reserve": NOTHING,
+    }
+    closed = {"apiVersion": API_VERSION, "kind": "AcceleratorPool", "metadata": {"name": pool}, "spec": spec}
+    return f"echo '{json.dumps(closed, separators=(',', ':'))}' | kubectl apply -f -"
+
+
 def check_quotas(evidence: Evidence) -> Finding:
     """Whether each tenant namespace has one quota: a second one makes less usable than was granted."""
     name = "quotas"
@@ -332,43 +318,3 @@ def check_rights(evidence: Evidence) -> Finding:
         bind = "kubectl create clusterrolebinding bitgoeul-reader --clusterrole=bitgoeul-reader"
         fix = f"{fix} && {bind} --user={evidence.user}"
     return Finding(name, Verdict.WARN, f"{user} may not {', '.join(evidence.missing_rights)}", fix)
-
-
-# -- words
-
-
-def unready(check: str, found: str, fix: str) -> Finding:
-    """The finding that something is missing without which nothing works."""
-    return Finding(check, Verdict.BAD, found, fix, unready=True)
-
-
-def unread(check: str, right: str) -> Finding:
-    """The finding of a check that could not be made."""
-    return Finding(check, Verdict.WARN, f"not checked: you may not {right}", "kubectl auth can-i --list")
-
-
-def named(names: Iterable[str]) -> str:
-    """The first few by name."""
-    all_ = list(names)
-    more = f" and {len(all_) - NAMED} more" if len(all_) > NAMED else ""
-    return f"{', '.join(all_[:NAMED])}{more}"
-
-
-def count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def deletion(kind: Kind, obj: Object) -> str:
-    """The command that deletes an object."""
-    metadata = obj["metadata"]
-    place = f" -n {metadata['namespace']}" if kind.namespaced else ""
-    return f"kubectl delete {kind.kind.lower()} {metadata['name']}{place}"
-
-
-def ours(obj: Object) -> bool:
-    """Whether the operator made it."""
-    return bool((obj["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY)
-
-
-def views(evidence: Evidence) -> list[NamespaceView]:
-    return [namespace_view(obj) for obj in evidence.objects[NAMESPACE]]

@@ -68,6 +68,7 @@ VALIDATING_BINDING = Kind(
 STORAGE_CLASS = Kind("storage.k8s.io", "v1", "storageclasses", "StorageClass")
 
 # Written or read, never watched.
+DEVICE_CLASS = Kind("resource.k8s.io", "v1", "deviceclasses", "DeviceClass")
 POD = Kind("", "v1", "pods", "Pod", namespaced=True)
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment", namespaced=True)
 STATEFUL_SET = Kind("apps", "v1", "statefulsets", "StatefulSet", namespaced=True)
