@@ -46,11 +46,12 @@ check: setup ## Format, lints, types and generated files
 	$(MAKE) --no-print-directory generate
 	git diff --exit-code -- charts crds deploy docs || { echo 'generated files were not up to date; commit what "make generate" wrote' >&2; exit 1; }
 
-generate: setup ## Write what is made from the code: crds/, docs/metrics.md, tables of the docs, the chart, deploy/base
+generate: setup ## Write what is made from the code: crds/, docs/metrics.md, tables of the docs, the chart, deploy/base, a sample
 	$(BIN)/bitgoeul crds --output-dir crds
 	$(BIN)/python -m bitgoeul.metrics.reference > docs/metrics.md
 	$(BIN)/python -m tests.unit.test_docs
 	$(BIN)/python -m tests.chart
+	$(BIN)/python -m tests.many_tenants
 
 format: setup ## Format the code
 	$(BIN)/ruff format .

@@ -394,7 +394,7 @@ def test_what_does_not_settle_is_named(home: Path) -> None:
     assert re.match(r"Error: the (pilot|pools) did not settle within 20 s: .*QuotaNotEnforced", complaint)
 
 
-@pytest.mark.parametrize("path", ["model-case", "one-gpu-pool.yaml", "gpu-beside-npu.yaml", "staged-capacity.yaml"])
+@pytest.mark.parametrize("path", sorted(path.name for path in IN_SOURCE_TREE.iterdir()))
 def test_samples_pass_strict_validation(kubectl: Kubectl, path: str) -> None:
     """The API server knows every field of every sample, and has nothing against any value."""
     install_crds(kubectl)

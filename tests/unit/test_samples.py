@@ -30,6 +30,7 @@ from bitgoeul.demo.story import FORMAL_SERVICE_BEGINS, FULL_STAGE_BEGINS, PILOT_
 from bitgoeul.planning.decisions import Decision
 from bitgoeul.planning.moments import day, moment
 from bitgoeul.planning.pools import accelerator
+from tests import many_tenants
 from tests.unit.builders import Manifest, make_metadata, make_node, plan_of, written_back
 
 MODELS: dict[str, Any] = {
@@ -169,6 +170,35 @@ def test_the_model_case_shows_every_answer(case: ModelCase, pilot_minute: int, f
     assert plan.decisions["pureun"].reason is Reason.BLOCKED_BY_EARLIER
     positions = {name: decision.queue.position for name, decision in plan.decisions.items() if decision.queue}
     assert positions == {"dambi": 1, "onggi": 2, "hanbit": 1, "nabi": 1, "pureun": 2}
+
+
+def test_a_hundred_are_served_by_priority(case: ModelCase) -> None:
+    """Both pools are given out to the last device; who waits is told until when, and those who come first go first."""
+    assert many_tenants.FILE.read_text() == many_tenants.text(), "run: make generate"
+    asked = read_sample(many_tenants.FILE)
+    plan = plan_of(stored(case.nodes + case.pools + asked, 0), FORMAL_SERVICE_BEGINS)
+    specs = {obj["metadata"]["name"]: TenantAllocation.model_validate(obj).spec for obj in asked}
+    assert len(specs) == 100
+    found = Counter(
+        (spec.accelerators[0].pool, spec.priority, plan.decisions[name].met) for name, spec in specs.items()
+    )
+    assert found == {
+        ("a100", 200, True): 34,
+        ("a100", 100, True): 17,
+        ("a100", 100, False): 29,
+        ("rngd", 200, True): 7,
+        ("rngd", 200, False): 2,
+        ("rngd", 100, True): 2,
+        ("rngd", 100, False): 9,
+    }
+    assert [
+        (plan.pools[accelerator(name)].granted, plan.pools[accelerator(name)].available) for name in ("a100", "rngd")
+    ] == [
+        (280, 0),
+        (32, 0),
+    ]
+    waiting = {name for name, decision in plan.decisions.items() if not decision.met}
+    assert foretold(plan.decisions).keys() == waiting
 
 
 def foretold(decisions: Mapping[str, Decision]) -> dict[str, str]:
