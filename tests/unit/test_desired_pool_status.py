@@ -42,13 +42,15 @@ def status_of(objects: Iterable[Manifest], pool: str = "a100", now: datetime = N
     return status
 
 
-def storage_status_of(objects: Iterable[Manifest], pool: str = "lustre", now: datetime = NOW) -> dict[str, Any]:
-    """The status of a storage pool of such a cluster, whose class exists."""
+def storage_status_of(
+    objects: Iterable[Manifest], pool: str = "lustre", now: datetime = NOW, *, class_exists: bool = True
+) -> dict[str, Any]:
+    """The status of a storage pool of such a cluster."""
     objects = list(objects)
     snapshot, key = snapshot_of(objects, now), storage(pool)
     manifest = next(obj for obj in objects if obj["kind"] == "StoragePool" and obj["metadata"]["name"] == pool)
     plan = make_plan(snapshot)
-    status = build_storage_status(1, snapshot.pools[key], plan.pools[key], snapshot.now, True, {}, NOW)
+    status = build_storage_status(1, snapshot.pools[key], plan.pools[key], snapshot.now, class_exists, {}, NOW)
     StoragePool.model_validate({**manifest, "status": status})
     return status
 
