@@ -18,6 +18,8 @@ from bitgoeul.api.tenant_allocation import MemberRole
 from bitgoeul.cli.main import cli
 from bitgoeul.controller.preflight import MINIMUM_VERSION
 from bitgoeul.desired.role_bindings import tenant_role
+from bitgoeul.metrics.collector import SOURCES
+from bitgoeul.metrics.instruments import FAMILIES as INSTRUMENTS
 from tests.chart import BASE, CHART, KEEP, ROOT, Manifest, made, manifests, render, values_of_chart
 from tests.unit.test_docs import codes, rows, section
 
@@ -263,7 +265,9 @@ def test_who_selects_finds_the_pods_and_their_port() -> None:
         {"from": [{"podSelector": {}}], "ports": [{"port": port["name"], "protocol": "TCP"}]}
     ]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"]) == (service["spec"]["ports"][0]["name"], "/metrics")
+    assert (endpoint["interval"], endpoint["honorLabels"]) == ("30s", True)
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert {obj["metadata"].get("namespace") for obj in by_kind.values()} == {"operators", None}
 
@@ -311,6 +315,13 @@ def test_the_page_about_permissions_is_the_role() -> None:
     expected = [(rule["resources"], rule.get("resourceNames", []), rule["verbs"]) for rule in rules]
     table = rows(section(ROOT / "docs" / "operations.md", "## Permissions"))
     assert [(codes(row[0]), codes(row[1]), row[2].split(", ")) for row in table] == expected
+
+
+def test_no_metric_has_a_label_that_a_scrape_adds() -> None:
+    """What the Prometheus operator adds of the pod stands beside our labels, and takes the place of none."""
+    added = {"namespace", "service", "pod", "container", "endpoint", "job", "instance", "node"}
+    families = [*(source.family for source in SOURCES), *INSTRUMENTS]
+    assert [family.name for family in families if added & set(family.labels)] == []
 
 
 # -- the image
