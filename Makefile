@@ -7,7 +7,7 @@ UV     := $(BIN)/uv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup controlplane prometheus demo test check format bench lock generate clean
+.PHONY: help setup controlplane prometheus demo test check lint format bench sbom lock generate clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -38,13 +38,17 @@ controlplane: setup ## Compile the control plane where it is missing
 prometheus: setup ## Get Prometheus for the tests: Debian's package, where none is on PATH
 	@$(BIN)/python -m tests.prometheus
 
-check: setup ## Format, lints, types and generated files
+check: setup lint ## Format, lints, types and generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	$(BIN)/mypy tests
 	$(MAKE) --no-print-directory generate
 	git diff --exit-code -- charts crds deploy docs || { echo 'generated files were not up to date; commit what "make generate" wrote' >&2; exit 1; }
+
+# Both linters are installed when they are first needed, pinned, under the user's cache directory.
+lint: setup ## What checkov and kube-score say of the chart and the Dockerfile
+	$(BIN)/python -m tests.manifest_lint
 
 generate: setup ## Write what is made from the code: crds/, docs/metrics.md, tables of the docs, the chart, deploy/base, a sample
 	$(BIN)/bitgoeul crds --output-dir crds
@@ -60,11 +64,14 @@ format: setup ## Format the code
 bench: setup ## Measure; prints a table and writes JSON
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+sbom: setup ## Write what the image is made of to dist/, as CycloneDX
+	$(BIN)/python -m tests.sbom
+
 lock: setup ## Renew the pinned requirements
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/runtime.txt
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -o requirements/dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements/dev.txt requirements/uv.in -o requirements/uv.txt
-	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header requirements/go.in -o requirements/go.txt
+	for tool in go checkov sbom; do $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header requirements/$$tool.in -o requirements/$$tool.txt || exit; done
 
 clean: ## Remove what was made here; caches outside stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
