@@ -50,10 +50,11 @@ check: setup lint ## Format, lints, types and generated files
 lint: setup ## What checkov and kube-score say of the chart and the Dockerfile
 	$(BIN)/python -m tests.manifest_lint
 
-generate: setup ## Write what is made from the code: crds/, docs/metrics.md, tables of the docs, the chart, deploy/base, a sample
+generate: setup ## Write what is made from the code: crds/, docs/metrics.md, tables of the docs, dashboards, the chart, deploy/base, a sample
 	$(BIN)/bitgoeul crds --output-dir crds
 	$(BIN)/python -m bitgoeul.metrics.reference > docs/metrics.md
 	$(BIN)/python -m tests.unit.test_docs
+	$(BIN)/python -m tests.dashboards
 	$(BIN)/python -m tests.chart
 	$(BIN)/python -m tests.many_tenants
 
