@@ -44,6 +44,7 @@ EVERYTHING = {
     "imagePullSecrets": [{"name": "registry"}],
     "serviceAccount": {"annotations": {"example.org/role": "operator"}},
     "log": {"format": "text", "verbose": True},
+    "metrics": {"dashboards": {"enabled": True, "annotations": {"grafana_folder": "Bitgoeul"}}},
     "networkPolicy": {"enabled": True, "from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]},
     "priorityClassName": "system-cluster-critical",
     "nodeSelector": {"node-role.kubernetes.io/control-plane": ""},

@@ -21,6 +21,7 @@ from bitgoeul.desired.role_bindings import tenant_role
 from bitgoeul.metrics.collector import SOURCES
 from bitgoeul.metrics.instruments import FAMILIES as INSTRUMENTS
 from tests.chart import BASE, CHART, KEEP, ROOT, Manifest, made, manifests, render, values_of_chart
+from tests.dashboards.files import FOLDER
 from tests.unit.test_docs import codes, rows, section
 
 # Written by hand beside what is made.
@@ -28,6 +29,8 @@ BY_HAND = {BASE / "kustomization.yaml", BASE / "namespace.yaml"}
 # Checked by the API server instead: values that go into a manifest as Kubernetes' own types.
 KUBERNETES_TYPES = {"nodeAffinity", "podAffinity", "podAntiAffinity", "podSelector", "namespaceSelector", "ipBlock"}
 INFO = 1
+# Of all data of a ConfigMap; the API server takes 1 MiB, and kubectl apply keeps a copy in 256 KiB of annotations.
+MOST_BYTES = 200_000
 
 
 def find(kind: str, values: Mapping[str, Any] | None = None) -> Manifest:
@@ -139,6 +142,8 @@ def test_the_schema_is_closed_and_complete() -> None:
         pytest.param({"resources": {"request": {}}}, id="a misspelt word of Kubernetes"),
         pytest.param({"networkPolicy": {"from": [{}]}}, id="a peer that is everybody"),
         pytest.param({"metrics": {"serviceMonitor": {"interval": "often"}}}, id="an interval that is none"),
+        pytest.param({"metrics": {"dashboards": {"labels": {"a": 1}}}}, id="a label that is a number"),
+        pytest.param({"metrics": {"dashboards": {"namespace": "My Own"}}}, id="a namespace that cannot be"),
     ],
 )
 def test_wrong_values_are_refused(values: Manifest) -> None:
@@ -291,6 +296,46 @@ def test_the_notes_name_three_commands_and_the_placeholder() -> None:
     assert len(re.findall(r"^  kubectl ", notes, re.MULTILINE)) == 3
     assert "placeholder" in notes
     assert "placeholder" not in render({"image": {"repository": "ghcr.io/you/bitgoeul"}})["NOTES.txt"]
+
+
+# -- dashboards
+
+
+def dashboard_maps(**values: Any) -> list[Manifest]:
+    """The ConfigMaps of dashboards, under a name of the release that does not have ours in it."""
+    objects = manifests({"metrics": {"dashboards": values}}, name="center", namespace="operators")
+    return [obj for obj in objects if obj["kind"] == "ConfigMap"]
+
+
+def test_each_dashboard_is_a_config_map() -> None:
+    """With the file as it is: braces in it are Grafana's, not Helm's. None is too large for the API server."""
+    maps = dashboard_maps(enabled=True)
+    data = {name: text for obj in maps for name, text in obj["data"].items()}
+    assert data == {path.name: path.read_text() for path in FOLDER.iterdir()}
+    assert all(len(obj["data"]) == 1 for obj in maps)
+    assert max(len(text.encode()) for text in data.values()) < MOST_BYTES
+    assert [obj["metadata"]["name"] for obj in maps] == sorted(
+        f"center-bitgoeul-dashboard-{path.stem.removeprefix('bitgoeul-')}" for path in FOLDER.iterdir()
+    )
+
+
+def test_a_sidecar_finds_dashboards_by_label() -> None:
+    """By that of kube-prometheus-stack, or any other; in the namespace of the release, or where the sidecar looks."""
+    for obj in dashboard_maps(enabled=True):
+        assert obj["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert obj["metadata"]["namespace"] == "operators"
+        assert "annotations" not in obj["metadata"]
+    folder = {"grafana_folder": "Bitgoeul"}
+    own = {"grafana_dashboard": "yes", "team": "platform"}
+    for obj in dashboard_maps(enabled=True, labels=own, annotations=folder, namespace="monitoring"):
+        assert own.items() <= obj["metadata"]["labels"].items()
+        assert obj["metadata"]["annotations"] == folder
+        assert obj["metadata"]["namespace"] == "monitoring"
+
+
+def test_dashboards_are_made_where_they_are_wanted() -> None:
+    """Not by default: who has no Grafana needs none."""
+    assert dashboard_maps() == []
 
 
 # -- what the operator may do
