@@ -137,6 +137,7 @@ def expire(world: World, gpu: str, disk: str) -> str:
         {disk: {"size": "6Ti", "claims": [claim("1Ti")]}},
         window={"end": end.isoformat()},
         expiry={"deletionPolicy": "Delete"},
+        organization={"name": "Expiring", "class": "Startup", "sector": "Mobility", "region": "honam"},
         members=[{"kind": "User", "name": f"dain-{world.suffix}", "role": "edit"}],
     )
     # A notice counts if it is due after the start: this one is, by less than a second.

@@ -113,12 +113,17 @@ class OperatorProcess:
             return ""
         return self.log.read_bytes()[self._said_before :].decode(errors="replace")
 
+    @property
+    def metrics_address(self) -> str:
+        """Where its present process tells its metrics, as ``host:port``."""
+        found = re.search(r"metrics on http://([0-9.]+:\d+)/metrics", self.said())
+        assert found is not None, "it has not said where its metrics are"
+        return found[1]
+
     def fetch(self, path: str) -> tuple[int, str]:
         """Status and body of a GET on its own HTTP port."""
-        found = re.search(r"metrics on (http://[0-9.]+:\d+)/metrics", self.said())
-        assert found is not None, "it has not said where its metrics are"
         try:
-            with urllib.request.urlopen(found[1] + path, timeout=60) as answer:  # noqa: S310 - our own process
+            with urllib.request.urlopen(f"http://{self.metrics_address}{path}", timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +30,5 @@ def prometheus(
     busy_center: Center, _running: OperatorProcess, prometheus_tools: Tools, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     """A server that has scraped the center at least once."""
-    found = re.search(r"metrics on http://([0-9.]+:\d+)/metrics", _running.said())
-    assert found is not None
-    with Prometheus(prometheus_tools, tmp_path_factory.mktemp("prometheus"), found[1]) as server:
+    with Prometheus(prometheus_tools, tmp_path_factory.mktemp("prometheus"), _running.metrics_address) as server:
         yield server

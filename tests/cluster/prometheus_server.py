@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,15 +46,25 @@ class Prometheus:
         folder: For its data, configuration and log; empty.
         target: What it scrapes, as ``host:port``.
         rules: Files with rule groups.
+        labels: What every series gets, such as the name of a cluster. With several sets of labels the target is scraped
+            once for each, as if it were so many.
     """
 
-    def __init__(self, tools: Tools, folder: Path, target: str, rules: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        folder: Path,
+        target: str,
+        rules: Sequence[Path] = (),
+        labels: Sequence[Mapping[str, str]] = ({},),
+    ) -> None:
         self._binary = tools.prometheus
         self._folder = folder
         self.log = folder / "log"
+        targets = [{"targets": [target], "labels": dict(each)} for each in labels]
         configuration = {
             "global": {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL},
-            "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": [{"job_name": JOB, "static_configs": targets}],
             "rule_files": [str(path) for path in rules],
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
