@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -75,7 +76,12 @@ def test_helm_finds_nothing_wrong() -> None:
 
 
 def test_versions_agree() -> None:
-    """Chart, image and package are released together, and ask for the same Kubernetes."""
+    """Chart, image and package are released together, and ask for the same Kubernetes; the changelog is about them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == __version__, "not installed anew since the version changed: run make setup"
+    newest = re.search(r"^## \[(.*?)\].*\n\n(?:To be ([\d.]+\d))?", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert (newest[2] if newest[1] == "Unreleased" else newest[1]) == __version__
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
     assert chart["kubeVersion"] == f">={'.'.join(map(str, MINIMUM_VERSION))}.0-0"
