@@ -61,7 +61,7 @@ def asker(commands: ForkServer, control_plane: ControlPlane, tmp_path: Path) -> 
 @pytest.fixture
 def center(world: World, control_plane: ControlPlane) -> Iterator[Center]:
     planted = {
-        place: secrets.token_urlsafe(24)
+        place: f"plain{secrets.token_hex(4)}"  # by its place it must be left out, not by its looks
         for place in (
             *("secret", "config map", "annotation", "applied", "class", "event", "environment"),
             *("argument", "sidecar", "log bearer", "log password", "log key", "node"),
@@ -157,11 +157,17 @@ def deploy(world: World, pool: str, planted: dict[str, str]) -> None:
     }
     world.admin.create(DEPLOYMENT.path("", OPERATOR_NAMESPACE), deployment)
 
-    def runs() -> bool:
+    def running() -> Manifest:
         pods = [pod for pod in world.items(POD, OPERATOR_NAMESPACE) if pod["metadata"]["labels"]["of"] == world.suffix]
-        return [pod["status"]["phase"] for pod in pods] == ["Running"]
+        assert [pod["status"]["phase"] for pod in pods] == ["Running"]
+        return pods[0]
 
-    eventually(runs, "the operator's pod runs")
+    pod = eventually(running, "the operator's pod runs")
+    told = f"token={planted['event']}"
+    before = {"terminated": {"exitCode": 1, "reason": "Error", "message": told}}
+    status = {"name": "operator", "image": "x", "imageID": "", "ready": True, "restartCount": 1, "lastState": before}
+    path = POD.path(pod["metadata"]["name"], OPERATOR_NAMESPACE, "status")
+    world.admin.merge(path, {"status": {"containerStatuses": [status]}})
 
 
 class Archive:
@@ -237,8 +243,15 @@ def test_what_helps_is_in_it(center: Center, asker: Asker, tmp_path: Path) -> No
     container, _ = archive.objects("deployments")[world.name("bitgoeul")]["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["run", "--workers=4", "(left out)"]
     assert container["env"] == ["HTTPS_PROXY"]
-    [log] = [text for name, text in archive.files.items() if name.startswith(f"logs/{world.name('bitgoeul')}")]
-    assert log.startswith(f"{SAID}\n")
+    logs = {name: text for name, text in archive.files.items() if name.startswith(f"logs/{world.name('bitgoeul')}")}
+    assert sorted(name.partition(".")[2] for name in logs) == ["log", "previous.log"]
+    assert all(text.startswith(f"{SAID}\n") for text in logs.values())
+    [pod] = [pod for name, pod in archive.objects("pods").items() if name.startswith(world.name("bitgoeul"))]
+    ended = pod["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    assert ended == {"exitCode": 1, "reason": "Error", "message": "token=(left out)"} | {
+        "startedAt": None,
+        "finishedAt": None,
+    }
     assert archive.objects("leases")["bitgoeul"]["spec"]["holderIdentity"]
     assert archive.json("version.json")["gitVersion"].startswith("v1.")
     assert {one["check"] for one in archive.json("doctor.json")["checks"]} >= {"operator", "admission"}
