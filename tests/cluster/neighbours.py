@@ -12,14 +12,13 @@ from bitgoeul.cluster.kinds import (
     TENANT_ALLOCATION,
     Kind,
 )
-from tests.cluster.scenario import World
+from tests.cluster.scenario import GOING_SECONDS, World
 from tests.cluster.waiting import eventually
 
 # What planning looks at, and every quota names.
 PLANNED = (TENANT_ALLOCATION, ACCELERATOR_POOL, STORAGE_POOL, NODE, STORAGE_CLASS)
 EVERYTHING = (*PLANNED, NAMESPACE)
 NOBODYS = {"default", "kube-system", "kube-public", "kube-node-lease", OPERATOR_NAMESPACE}
-GOING_SECONDS = 180.0  # namespaces with pods and claims go one step after the other
 
 
 def await_alone(world: World, kinds: tuple[Kind, ...] = PLANNED) -> None:
