@@ -19,8 +19,7 @@ __all__ = ["busy_center", "prometheus"]
 @pytest.fixture(scope="module")
 def busy_center(control_plane: ControlPlane, _running: OperatorProcess) -> Iterator[Center]:
     """The busy center, gone after the last test of the module."""
-    if not _running.alive:
-        _running.start()
+    _running.revive()
     with open_world(control_plane) as world:
         yield open_center(world)
 
