@@ -70,7 +70,7 @@ def allocation(status: Mapping[str, Any]) -> Manifest:
 
 @pytest.mark.parametrize("life", LIVES)
 def test_an_allocation_is_judged_at_each_turn_of_its_life(life: str) -> None:
-    """Who waits is no failure, and is not in progress either: nobody need look at it, and no sync waits for it."""
+    """Who waits is no failure, and is not in progress either: it was decided, and nobody has to act."""
     objects, progress, _ = LIVES[life]
     obj = allocation(status_of(objects, progress))
     assert (argo("TenantAllocation", obj)[0], flux("TenantAllocation", obj)) == EXPECTED[life]

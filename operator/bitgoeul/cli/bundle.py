@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shlex
 import tarfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,7 +29,7 @@ from bitgoeul.cli.doctor import as_json as finding_as_json
 from bitgoeul.cli.doctor import gather
 from bitgoeul.cli.evidence import Finding, count
 from bitgoeul.cli.findings import examine
-from bitgoeul.cli.output import clean, format_facts, instant_of
+from bitgoeul.cli.output import format_facts, instant_of
 from bitgoeul.cli.own import find_own
 from bitgoeul.cli.picture import Target, ask_cluster, look, present, read_offset, target_options
 from bitgoeul.cli.queue import as_json as waiter_as_json
@@ -236,4 +237,4 @@ def as_lines(bundle: Bundle, path: Path) -> list[str]:
         ("Left out", "Secrets, values of environment variables, what looks like a token, names of users"),
         ("Is in it", "names of organisations, allocations and nodes: look before you hand it on"),
     ]
-    return [*format_facts(str(path), facts), "", clean(f"Next  tar -xzOf {path} {bundle.name}/index.json")]
+    return [*format_facts(str(path), facts), "", f"Next  tar -xzOf {shlex.quote(str(path))} {bundle.name}/index.json"]
