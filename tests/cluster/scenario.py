@@ -281,6 +281,23 @@ class World:
         }
         return eventually(lambda: self._try_pod(pod), f"pod {name} is admitted in {namespace}")
 
+    def refused(self, namespace: str, name: str, pool: str, devices: int) -> str:
+        """
+        Wait until the API server refuses a pod; gives what it says.
+
+        A quota that is counted anew just when a pod comes misses it, and lets in too many until it is counted again.
+        """
+
+        def refusal() -> str:
+            try:
+                self.pod(namespace, name, pool, devices)
+            except RefusedError as refused:
+                return str(refused)
+            self.admin.request("DELETE", POD.path(name, namespace), {"gracePeriodSeconds": 0})
+            return ""
+
+        return eventually(refusal, f"pod {name} is refused in {namespace}")
+
     def _try_pod(self, pod: Manifest) -> Manifest:
         status, answer = self.admin.request("POST", POD.path("", pod["metadata"]["namespace"]), pod)
         # A namespace gets its service account, which every pod needs, in the background; and while quotas are counted,

@@ -180,7 +180,7 @@ def test_the_audit_log_tells_who_wrote(control_plane: ControlPlane, kubectl: Kub
     """Each component has its own user agent, though all are one binary."""
     kubectl.apply(make_pod("audited", 1))
     eventually(lambda: pod_phase(kubectl, "audited") == "Running", "the pod runs")
-    agents = {entry["userAgent"].split("/")[0] for entry in entries(control_plane)}
+    agents = {entry.get("userAgent", "").split("/")[0] for entry in entries(control_plane)}
     writers = {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl"}
     assert writers <= agents
     assert not {agent for agent in agents if "controlplane" in agent}
