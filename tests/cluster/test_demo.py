@@ -49,8 +49,13 @@ class Demo:
         """Wait until a line matches, and return it."""
 
         def look() -> str:
-            assert self.process.poll() is None, f"it ended: {self.complained}"
-            return next((line for line in self.said if re.search(pattern, line)), "")
+            ended = self.process.poll() is not None
+            if ended:
+                self.end()
+            found = next((line for line in self.said if re.search(pattern, line)), "")
+            if ended and not found:
+                raise RuntimeError(f"it ended: {self.complained}")
+            return found
 
         return eventually(look, f"a line like {pattern!r}", seconds)
 
@@ -148,7 +153,7 @@ def transcript(_binary: None, tmp_path_factory: pytest.TempPathFactory) -> Trans
         demo.await_line("is ready after")
         ports = demo.ports()
         code = demo.end()
-    assert (code, demo.complained) == (0, [])
+    assert (code, demo.complained) == (0, []), demo.complained
     assert all(map(refuses, ports))
     return Transcript(demo.said)
 
