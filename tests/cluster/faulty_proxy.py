@@ -10,6 +10,7 @@ depends on them.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import select
@@ -141,9 +142,9 @@ class FaultyProxy:
         self._dead.add(client)
         kill_and_wait(pid)
 
-    def requests_since(self, begin: float) -> list[str]:
-        """What was asked for since a moment of the monotonic clock."""
-        return [text for moment, text in self.requests if moment >= begin]
+    def requests_since(self, begin: float, seconds: float = math.inf) -> list[str]:
+        """What was asked for since a moment of the monotonic clock, for some seconds or until now."""
+        return [text for moment, text in self.requests if begin <= moment < begin + seconds]
 
     def close_to_watches(self) -> None:
         """Cut every stream, and refuse new ones until ``open_to_watches``."""

@@ -44,10 +44,6 @@ GOING_SECONDS = 180.0
 Amounts = Mapping[str, Any]  # pool → devices, or a size, or what else an entry for storage says
 
 
-class RefusedError(Exception):
-    """The API server does not want a pod, and says why."""
-
-
 class World:
     """See the module's text. ``admin`` is the API server's administrator."""
 
@@ -264,51 +260,43 @@ class World:
 
     def pod(self, namespace: str, name: str, pool: str = "", devices: int = 0, *finalizers: str) -> Manifest:
         """
-        Create a pod; with a finalizer it stays in termination until somebody takes that away.
+        Create a pod, once the API server admits it; with a finalizer it stays in termination until that is taken away.
 
-        Raises:
-            RefusedError: With what the API server says.
+        A namespace gets its service account, which every pod needs, in the background. Admission goes by a quota that
+        is a little older than the stored one, and gives up when the quota controller writes it at the same time.
         """
-        resources = {"limits": {resource_of(pool): str(devices)}} if devices else {}
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": namespace, "finalizers": list(finalizers)},
-            "spec": {
-                "containers": [{"name": "main", "image": "example.org/train:1", "resources": resources}],
-                "terminationGracePeriodSeconds": 0,
-            },
-        }
-        return eventually(lambda: self._try_pod(pod), f"pod {name} is admitted in {namespace}")
+
+        def admitted() -> Manifest:
+            status, answer = self._ask_for_pod(namespace, name, pool, devices, finalizers)
+            assert status < 300, answer["message"]
+            return answer
+
+        return eventually(admitted, f"pod {name} is admitted in {namespace}")
 
     def refused(self, namespace: str, name: str, pool: str, devices: int) -> str:
         """
-        Wait until the API server refuses a pod; gives what it says.
+        What the API server says against a pod, once it says anything.
 
-        A quota that is counted anew just when a pod comes misses it, and lets in too many until it is counted again.
+        A quota that is counted just when another pod comes misses that one, and lets in too many until it is counted
+        again.
         """
 
         def refusal() -> str:
-            try:
-                self.pod(namespace, name, pool, devices)
-            except RefusedError as refused:
-                return str(refused)
-            self.admin.request("DELETE", POD.path(name, namespace), {"gracePeriodSeconds": 0})
-            return ""
+            status, answer = self._ask_for_pod(namespace, name, pool, devices)
+            if status < 300:
+                self.admin.request("DELETE", POD.path(name, namespace), {"gracePeriodSeconds": 0})
+            return str(answer["message"]) if status == 403 else ""
 
         return eventually(refusal, f"pod {name} is refused in {namespace}")
 
-    def _try_pod(self, pod: Manifest) -> Manifest:
-        status, answer = self.admin.request("POST", POD.path("", pod["metadata"]["namespace"]), pod)
-        # A namespace gets its service account, which every pod needs, in the background; and while quotas are counted,
-        # writing them down may meet somebody else's write too often.
-        if status == 403 and "error looking up service account" in answer["message"]:
-            return {}
-        if status == 409 and "resourcequotas" in answer["message"]:
-            return {}
-        if status >= 300:
-            raise RefusedError(answer["message"])
-        return answer
+    def _ask_for_pod(
+        self, namespace: str, name: str, pool: str, devices: int, finalizers: Iterable[str] = ()
+    ) -> tuple[int, Manifest]:
+        resources = {"limits": {resource_of(pool): str(devices)}} if devices else {}
+        container = {"name": "main", "image": "example.org/train:1", "resources": resources}
+        metadata = {"name": name, "finalizers": list(finalizers)}
+        spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
+        return self.admin.request("POST", POD.path("", namespace), {"metadata": metadata, "spec": spec})
 
     def release(self, namespace: str, pod: str) -> None:
         """Take the finalizers of a pod away."""
