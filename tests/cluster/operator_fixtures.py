@@ -23,8 +23,13 @@ DEFECTS = ("Traceback (most recent call last)", ": defect")
 
 
 def order(items: list[pytest.Item]) -> None:
-    """Put the tests that need the operator after those that do not."""
-    items.sort(key=uses_operator)
+    """
+    Put the files with tests that need the operator after those without.
+
+    Whole files, because a worker runs one from its first test to its last, and the operator stays.
+    """
+    busy = {item.path for item in items if uses_operator(item)}
+    items.sort(key=lambda item: item.path in busy)
 
 
 def uses_operator(item: pytest.Item) -> bool:

@@ -121,6 +121,7 @@ def test_programs_get_a_documented_shape() -> None:
     ("text", "expected"),
     [
         pytest.param("720h", NOW + timedelta(days=30), id="a duration from now"),
+        pytest.param("1d12h", NOW + timedelta(hours=36), id="with days"),
         pytest.param("0s", NOW, id="now"),
         pytest.param("2027-02-01T00:00:00+09:00", datetime(2027, 1, 31, 15, tzinfo=UTC), id="with an offset"),
         pytest.param("2027-02-01t00:00:00.5z", datetime(2027, 2, 1, 0, 0, 0, 500_000, tzinfo=UTC), id="lower case"),
@@ -131,7 +132,7 @@ def test_times_are_moments_or_durations(text: str, expected: datetime) -> None:
     assert read_time(text, NOW) == expected
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2027-02-01", "2027-02-01T00:00Z", "2027-02-01T00:00:00", "1d", "-1h"])
+@pytest.mark.parametrize("text", ["", "soon", "2027-02-01", "2027-02-01T00:00Z", "2027-02-01T00:00:00", "1w", "-1h"])
 def test_other_texts_are_no_times(text: str) -> None:
     """The line shows what would be right."""
     with pytest.raises(UserError, match="write RFC 3339 with seconds and offset"):
