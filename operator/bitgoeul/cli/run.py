@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
+import threading
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -23,6 +25,8 @@ from bitgoeul.controller.operator import Operator, Options
 from bitgoeul.errors import ClusterError, QuantityError, UserError
 
 log = logging.getLogger("bitgoeul")
+
+LAST_SECONDS = 5.0  # for the loop to end what still runs in it
 
 
 def read_offset(_: click.Context, __: click.Parameter, value: str) -> timedelta:
@@ -96,10 +100,27 @@ async def operate(kubeconfig: str | None, context: str | None, options: Options)
         try:
             await operator.run(stop, on_watching=lambda: listen(stop))
         except LostLeaseError as error:
-            raise UserError(f"leadership lost: {error}; ending, to start afresh") from error
+            raise give_up(f"leadership lost: {error}; ending, to start afresh") from error
         except ClusterError as error:
-            raise UserError(f"cannot go on: {error}") from error
+            raise give_up(f"cannot go on: {error}") from error
     log.info("stopped")
+
+
+def give_up(message: str) -> UserError:
+    """
+    The error to end with. The process ends by it in any case, also where something in the loop never lets go.
+
+    A watch of kopf's that is cut off while it begins waits for new credentials for ever. All that matters is done.
+    """
+
+    def end() -> None:
+        click.echo(f"Error: {' '.join(message.split())}", err=True)
+        os._exit(1)
+
+    timer = threading.Timer(LAST_SECONDS, end)
+    timer.daemon = True  # one that ends by itself does not wait for it
+    timer.start()
+    return UserError(message)
 
 
 def complain(stop: asyncio.Event, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
