@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -22,6 +22,7 @@ PROMISED = {
     "bitgoeul_reconcile_total",
     "bitgoeul_reconcile_duration_seconds_bucket",
     "bitgoeul_leading",
+    "bitgoeul_drift_corrections_total",
     "bitgoeul_snapshot_timestamp_seconds",
     "bitgoeul_clock_offset_seconds",
     "process_resident_memory_bytes",
@@ -213,6 +214,52 @@ def seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
+def test_waits_and_decisions_are_counted(world: World, operator: OperatorProcess) -> None:
+    """One that got what it asked for at once, one that waited for it; the first decision about each, and its phases."""
+    before = scrape(operator)
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 5})
+    labels = {"kind": "AcceleratorPool", "pool": pool}
+    name = "bitgoeul_allocation_wait_seconds"
+    eventually(lambda: value(scrape(operator), f"{name}_count", **labels) == 1, "the grant is counted")
+    at_once = value(scrape(operator), f"{name}_sum", **labels) or 0
+    green = world.allocate("green", {pool: 4})
+    world.await_phase(green, "Waiting")
+    world.delete(TENANT_ALLOCATION, blue)
+    world.await_phase(green, "Active")
+    eventually(lambda: value(scrape(operator), f"{name}_count", **labels) == 2, "the second grant is counted")
+    series = scrape(operator)
+    waited = value(series, f"{name}_sum", **labels)
+    assert waited is not None
+    assert waited > at_once
+    decided = "bitgoeul_allocation_decision_seconds_count"
+    assert (value(series, decided) or 0) - (value(before, decided) or 0) >= 2
+    moved = "bitgoeul_allocation_transitions_total"
+    for to, reason in (("Waiting", "WaitingForCapacity"), ("Active", "Enforced")):
+        of_both = [value(one, moved, to=to, reason=reason) or 0 for one in (series, before)]
+        assert of_both[0] > of_both[1], to
+
+
+def test_the_forecast_in_metrics_is_that_of_the_calendar(world: World, operator: OperatorProcess) -> None:
+    """What is available once the last change within the time has come."""
+    pool = world.pool(devices=8)
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
+    world.active("blue", {pool: 5}, window={"end": end.isoformat()}, expiry={"grace": "0s"})
+    world.active("green", {pool: 2})
+    world.await_devices(pool, granted=7)
+    (change,) = world.pool_status(pool)["calendar"]
+    labels = {"pool": pool, "resource": resource_of(pool)}
+    name = "bitgoeul_pool_forecast_available_devices"
+
+    def foreseen() -> dict[str, float | None]:
+        series = scrape(operator)
+        return {horizon: value(series, name, **labels, horizon=horizon) for horizon in ("1d", "7d", "30d")}
+
+    expected = {"1d": 1, "7d": change["available"], "30d": change["available"]}
+    assert change["available"] == 6
+    eventually(lambda: foreseen() == expected, "the forecast is that of the calendar")
+
+
 def test_what_is_gone_leaves_no_series(world: World, operator: OperatorProcess) -> None:
     """Dashboards do not show the dead."""
     disk = world.storage_pool()
@@ -222,6 +269,7 @@ def test_what_is_gone_leaves_no_series(world: World, operator: OperatorProcess) 
     world.await_gone(TENANT_ALLOCATION, blue)
     world.delete(STORAGE_POOL, disk)
     world.await_gone(STORAGE_POOL, disk)
+    # Waits of a pool are kept until the next round of planning.
     eventually(
         lambda: not having(scrape(operator), allocation=blue) and not having(scrape(operator), pool=disk),
         "no series is left",
