@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,6 +174,17 @@ def test_the_probes_of_the_container_answer(lived: Lived) -> None:
     assert {probe["port"] for probe in probes} == {port["name"]}
     assert f"metrics on http://0.0.0.0:{port['containerPort']}/metrics" in lived.process.said()
     assert [lived.process.fetch(probe["path"])[0] for probe in probes] == [200, 200, 200]
+
+
+def test_what_was_asked_for_is_not_taken_for_meddling(lived: Lived) -> None:
+    """Tenants grow, are suspended, end and are restored; repairs are counted of just what somebody has edited."""
+    _, text = lived.process.fetch("/metrics")
+    counts = re.findall(r'^bitgoeul_drift_corrections_total{kind="(\w+)"} (.*)$', text, re.MULTILINE)
+    assert {kind: float(count) for kind, count in counts if float(count)} == {
+        "LimitRange": 1,
+        "ValidatingAdmissionPolicy": 1,
+        "ClusterRole": 1,
+    }
 
 
 PROBE = "system:serviceaccount:default:probe"
