@@ -45,12 +45,11 @@ from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, po
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.limit_range import build_limit_range
 from bitgoeul.desired.namespace import amend_namespace, build_namespace
-from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard
+from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard, limits_capacity
 from bitgoeul.desired.role_bindings import build_role_bindings, tenant_role
 from bitgoeul.desired.volume_claims import build_volume_claims, never_shrunk
 from bitgoeul.desired.world import Manifest, NamespaceTarget, World
 from bitgoeul.planning.allocations import Amounts
-from bitgoeul.planning.observed import REQUESTS, STORAGE_SUFFIX
 from bitgoeul.planning.pools import PoolKey, PoolKind, accelerator
 
 # A new admission policy acts after about a second; three times that, where it cannot be tried out.
@@ -396,10 +395,3 @@ class NamespaceKeeper:
         self._corrections.deleted(kind.kind, metadata["name"], metadata.get("namespace", ""))
         if kind is not NAMESPACE:
             self._cache.forget(kind, (metadata.get("namespace", ""), metadata["name"]))
-
-
-def limits_capacity(key: str) -> bool:
-    """Whether a key of a quota limits what we hand out; such keys are ours, whoever wrote them."""
-    if key in ("requests.cpu", "requests.memory"):
-        return True
-    return key.endswith(STORAGE_SUFFIX) or (key.startswith(REQUESTS) and "/" in key)

@@ -14,6 +14,7 @@ from typing import Any
 from bitgoeul.api import names
 from bitgoeul.api.quantities import format_bytes, format_cpu
 from bitgoeul.desired.world import Manifest, NamespaceTarget, World, child_metadata
+from bitgoeul.planning.observed import REQUESTS, STORAGE_SUFFIX
 
 STORAGE_TOTAL = "requests.storage"
 
@@ -70,6 +71,13 @@ def empty_hard(quota: Mapping[str, Any]) -> Manifest:
     """
     hard = {key: "0" if _is_capacity(key) else value for key, value in quota["spec"]["hard"].items()}
     return {**quota, "spec": {**quota["spec"], "hard": hard}}
+
+
+def limits_capacity(key: str) -> bool:
+    """Whether a key of a quota limits what we hand out; such keys are ours, whoever wrote them."""
+    if key in ("requests.cpu", "requests.memory"):
+        return True
+    return key.endswith(STORAGE_SUFFIX) or (key.startswith(REQUESTS) and "/" in key)
 
 
 def _is_capacity(key: str) -> bool:
