@@ -147,7 +147,7 @@ def test_what_is_wrong_with_the_center_is_told(ruled: Prometheus, busy_center: C
 def test_what_is_well_with_the_center_is_not_told(ruled: Prometheus, busy_center: Center) -> None:
     """An alert that always fires is not read any more."""
     eventually(lambda: alerts(ruled, "BitgoeulPoolOvercommitted", pool=busy_center.npu), "rules are evaluated")
-    for name in ("BitgoeulOperatorDown", "BitgoeulStateStale", "BitgoeulAllocationIdle", "BitgoeulQueueHeadBlocked"):
+    for name in ("BitgoeulOperatorDown", "BitgoeulStateStale", "BitgoeulNoAnswer", "BitgoeulAllocationIdle"):
         assert alerts(ruled, name) == []
     for pool in (busy_center.gpu, busy_center.npu, busy_center.disk):
         for name in ("BitgoeulLedgerMismatch", "BitgoeulPoolNotReady", "BitgoeulPoolPromisesExceedPlan"):

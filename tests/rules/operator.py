@@ -6,6 +6,8 @@ from tests.rules.series import Case, Count, Level
 
 DECIDED = "bitgoeul_allocation_decision_seconds_count"
 IN_TIME = 'bitgoeul_allocation_decision_seconds_bucket{le="30.0"}'
+ANSWERED = 'bitgoeul_kube_requests_total{verb="GET",resource="leases",code="200"}'
+UNANSWERED = 'bitgoeul_kube_requests_total{verb="GET",resource="leases",code="0"}'
 POOL = 'pool="a100",resource="nvidia.com/gpu"'
 DISK = 'pool="lustre",storage_class="lustre"'
 A100 = {"pool": "a100", "resource": "nvidia.com/gpu"}
@@ -37,6 +39,8 @@ CASES = (
         },
         labels=None,
     ),
+    Case("BitgoeulNoAnswer", "the API server is away", {ANSWERED: Count(6, 0), UNANSWERED: Count(0, 1)}),
+    Case("BitgoeulNoAnswer", "of ten one has no answer", {ANSWERED: Count(9, 9), UNANSWERED: Count(0, 1)}, labels=None),
     Case("BitgoeulDecisionSLOFastBurn", "a half is late", {DECIDED: Count(1, 1), IN_TIME: Count(1, 0.5)}),
     Case(
         "BitgoeulDecisionSLOFastBurn",

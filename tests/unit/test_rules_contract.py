@@ -70,22 +70,23 @@ def unknown(expression: str) -> Iterator[str]:
             if matcher.name not in (*SHOWN[name].labels, "le"):
                 yield f"label {matcher.name} of {name}"
                 continue
+            known = values_of(SHOWN[name], matcher.name)
             for value in matcher.value.split("|"):
-                if value not in values_of(SHOWN[name], matcher.name):
+                if known and value not in known:
                     yield f"value {value} of {matcher.name} of {name}"
     for names in GROUPING.findall(expression):
         yield from (f"label {label}" for label in re.findall(r"\w+", names) if label not in LABELS)
 
 
 def values_of(family: Family, label: str) -> set[str]:
-    """What a label may say; a condition's reason is one of all reasons."""
+    """What a label may say, empty: not known beforehand. A condition's reason is one of all reasons."""
     if label == "le":
         return {str(bound) for bound in DECISION_BUCKETS}
     if label == "reason" and family.name.endswith("_condition"):
         return {str(reason) for reason in Reason}
     if label == "type":
         return {str(value) for value in family.values[label]} & set(ConditionType)
-    return {str(value) for value in family.values[label]}
+    return {str(value) for value in family.values.get(label, ())}
 
 
 @each_rule
