@@ -249,15 +249,15 @@ def test_a_time_that_cannot_be_asked_about(bitgoeul: ForkServer, tmp_path: Path,
 
 
 def test_an_empty_cluster_has_nothing_to_tell(bitgoeul: ForkServer, tmp_path: Path) -> None:
-    """Standard output is for data; where there is none, a person is told so on standard error."""
+    """A person is told so on standard error, and what to run next as ever."""
     with serving((200, VERSION), EMPTY_LIST) as address:
         option = f"--kubeconfig={write(tmp_path, make_kubeconfig(address))}"
         found = {command: bitgoeul.run(command, option) for command in ("queue", "calendar", "plan")}
         unknown = complaint(bitgoeul.run("plan", option, "--pool=a100", "--devices=8"))
     assert [(one.code, one.out, one.err) for one in found.values()] == [
-        (0, "", "nobody waits\n"),
-        (0, "", "there is no pool yet\n"),
-        (0, "nobody is delayed\n", ""),
+        (0, "\nNext  bitgoeul calendar\n", "nobody waits\n"),
+        (0, "\nNext  kubectl explain apool.spec\n", "there is no pool yet\n"),
+        (0, "nobody is delayed\n\nNext  bitgoeul pools\n", ""),
     ]
     assert "there is no AcceleratorPool a100; there is none at all" in unknown
 

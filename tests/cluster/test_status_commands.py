@@ -176,8 +176,10 @@ def test_pools_are_shown(world: World, asker: Asker, center: str) -> None:
     """What they have and have left, the next change, and in one word what is wrong."""
     world.declare_pool("bare")
     world.await_devices(world.name("bare"), installed=0)
-    lines = of_world(asker.table("pools"), world.suffix)
-    assert pinned(lines, world.suffix) == [
+    lines = asker.table("pools")
+    assert lines[-2] == ""
+    assert lines[-1].startswith("Next  ")
+    assert pinned(of_world(lines[:-2], world.suffix), world.suffix) == [
         "POOL  STAGE  EFFECTIVE  GRANTED  AVAILABLE  IN USE  WAITING  NEXT CHANGE  STATE",
         "bare  -  0  0  0  0  -  -  NoNodesMatch",
         "gpu  -  8  6  2  0  4 in 1  DATE +6  Available",
@@ -199,8 +201,9 @@ def test_ends_are_shown_in_order(world: World, asker: Asker, center: str) -> Non
     end: dict[str, Any] = {"window": {"end": hours_ahead(3 * DAY)}, "expiry": {"notice": [], "grace": "0s"}}
     world.active("soon", {center: 1}, **end)
     world.active("later", {center: 1}, window={"end": hours_ahead(20 * DAY)}, expiry={"notice": ["24h"]})
-    lines = of_world(asker.table("expiring"), world.suffix)
-    assert pinned(lines, world.suffix) == [
+    lines = asker.table("expiring")
+    assert lines[-2:] == ["", f"Next  bitgoeul status {lines[1].split()[0]}"]
+    assert pinned(of_world(lines[:-2], world.suffix), world.suffix) == [
         "ALLOCATION  ORGANIZATION  HOLDS  ENDS  LEFT  NOTICE  THEN",
         "soon  Soon  gpu×1  DATE  LENGTH  none  pods go DATE, data is kept",
         "holder  Holder  gpu×6  DATE  LENGTH  given DATE  pods go DATE, data is kept",
@@ -209,7 +212,7 @@ def test_ends_are_shown_in_order(world: World, asker: Asker, center: str) -> Non
     rows = [row for row in asker.json("expiring", "--within", "11d")["expiring"] if world.suffix in row["name"]]
     assert [row["name"] for row in rows] == [world.name("soon"), world.name("holder")]
     assert rows[0]["noticeGiven"] is None
-    assert len(of_world(asker.table("expiring", "-o", "wide"), world.suffix)) == 4
+    assert len(of_world(asker.table("expiring", "-o", "wide")[:-2], world.suffix)) == 4
     assert "--within: not a length of time: '2w'" in asker.refusal("expiring", "--within", "2w")
 
 

@@ -88,7 +88,7 @@ def test_a_new_allocation_is_tried_and_nothing_changes(
     assert lines[0].split() == ["ALLOCATION", "ORGANIZATION", "PRIORITY", "ASKS", "BEFORE", "AFTER", "MOVES"]
     assert [line.split()[0] for line in lines[1:3]] == [big, waits]
     assert lines[2].endswith("+2d")
-    assert lines[-1] == "1 starts later"
+    assert lines[-3:] == ["1 starts later", "", f"Next  kubectl apply -f {file}"]
 
     def nothing_changes() -> bool:
         # The operator itself may write a figure meanwhile; that passes.
@@ -107,7 +107,7 @@ def test_an_allocation_can_be_made_up(alone: None, asker: Asker, full: tuple[str
     assert rows["what-if"]["after"]["phase"] == "Active"
     lines = asker.table("plan", "--pool", pool, "--devices", "99")
     assert "refused: ExceedsPoolCapacity" in lines[1]
-    assert lines[-1] == "nobody is delayed, 1 is refused"
+    assert lines[-3:] == ["nobody is delayed, 1 is refused", "", "Next  bitgoeul pools"]
     assert waits not in "".join(lines)
 
 
@@ -156,7 +156,8 @@ def test_all_who_wait_are_shown_when_nothing_is_asked(asker: Asker, full: tuple[
     _, _, waits = full
     lines = asker.table("plan")
     assert waits in [line.split()[0] for line in lines if line]
-    assert lines[-1] == "nobody is delayed"
+    assert lines[-3] == "nobody is delayed"
+    assert lines[-1].startswith("Next  bitgoeul why ")
 
 
 @pytest.mark.parametrize(("content", "said"), [
@@ -219,8 +220,10 @@ def test_the_queue_is_that_of_status(world: World, asker: Asker, full: tuple[str
             return True
 
         eventually(agrees, f"status of {row['name']} says {row}")
-    table = [line.split() for line in asker.table("queue") if world.suffix in line]
+    lines = asker.table("queue")
+    table = [line.split() for line in lines[:-2] if world.suffix in line]
     assert [(line[0], line[1]) for line in table] == [("1", second), ("2", first)]
+    assert lines[-2:] == ["", f"Next  bitgoeul why {lines[1].split()[1]}"]
 
 
 def test_the_calendar_is_that_of_status(world: World, asker: Asker, full: tuple[str, str, str]) -> None:
@@ -239,9 +242,10 @@ def test_the_calendar_is_that_of_status(world: World, asker: Asker, full: tuple[
     eventually(agrees, "status has the calendar")
     lines = asker.table("calendar", "--pool", pool)
     assert lines[0].split() == ["POOL", "DATE", "CHANGE", "AVAILABLE", "CAUSE"]
-    assert [line.split()[0] for line in lines[1:]] == [pool] * 4
+    assert [line.split()[0] for line in lines[1:-2]] == [pool] * 4
     assert lines[2].split()[-5:] == ["-2", "0", promised, "starts", "(2)"]
     assert f"{holder} is over (6)" in lines[4]
+    assert lines[-2:] == ["", "Next  bitgoeul queue"]
     assert "there is no pool nowhere" in asker.refusal("calendar", "--pool", "nowhere")
 
 
@@ -330,7 +334,7 @@ def test_who_may_only_read_may_ask(world: World, asker: Asker, full: tuple[str, 
 
         finished = eventually(answered, "the reader may read")
         assert finished.err.startswith("not judged by the API server")
-        assert finished.out.splitlines()[-1] == "nobody is delayed"
+        assert finished.out.splitlines()[-3] == "nobody is delayed"
     finally:
         for path in (f"{rbac}/clusterrolebindings/{name}", f"{rbac}/clusterroles/{name}"):
             world.admin.delete(path)

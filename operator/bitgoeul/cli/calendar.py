@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bitgoeul.cli.completion import pool_names
-from bitgoeul.cli.output import brief, instant_of, print_data, print_table
+from bitgoeul.cli.output import brief, instant_of, print_data, print_next, print_table
 from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.desired.pool_status import as_field
 from bitgoeul.errors import UserError
@@ -58,8 +58,10 @@ def calendar(target: Target, output: str, pool: str | None) -> None:
         print_data(output, {"time": instant_of(snapshot.now), "pools": [as_json(one) for one in calendars]})
     elif calendars:
         print_table(COLUMNS, [row for one in calendars for row in as_rows(one, snapshot.now)])
+        print_next("bitgoeul queue")
     else:
         click.echo("there is no pool yet", err=True)
+        print_next("kubectl explain apool.spec")
 
 
 def read_calendars(snapshot: Snapshot, plan: Plan) -> list[PoolCalendar]:

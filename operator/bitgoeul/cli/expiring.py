@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bitgoeul.cli.lengths import read_length
-from bitgoeul.cli.output import amounts_in_brief, instant_of, print_data, print_table, shift_text
+from bitgoeul.cli.output import amounts_in_brief, instant_of, print_data, print_next, print_table, shift_text
 from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.desired.allocation_status import holdings
 from bitgoeul.errors import QuantityError, UserError
@@ -57,10 +57,13 @@ def expiring(target: Target, output: str, within: str) -> None:
         print_data(output, {"time": instant_of(snapshot.now), "within": within, "expiring": rows})
     elif not endings:
         click.echo(f"nobody's time ends within {within}", err=True)
-    elif output == "wide":
-        print_table(WIDE_COLUMNS, [as_wide_row(one, snapshot.now) for one in endings])
+        print_next("bitgoeul calendar")
     else:
-        print_table(COLUMNS, [as_row(one, snapshot.now) for one in endings])
+        if output == "wide":
+            print_table(WIDE_COLUMNS, [as_wide_row(one, snapshot.now) for one in endings])
+        else:
+            print_table(COLUMNS, [as_row(one, snapshot.now) for one in endings])
+        print_next(f"bitgoeul status {endings[0].standing.allocation.name}")
 
 
 def read_within(text: str) -> int:

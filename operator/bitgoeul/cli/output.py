@@ -53,6 +53,11 @@ def format_table(
     ]
 
 
+def print_next(command: str) -> None:
+    """Print the command to run next, below everything else that is for people."""
+    click.echo(f"\nNext  {clean(command)}")
+
+
 def format_facts(title: str, facts: Sequence[tuple[str, str]]) -> list[str]:
     """A title and, indented below it, each fact with its label; those without a text are left out."""
     told = [(label, clean(text)) for label, text in facts if text]

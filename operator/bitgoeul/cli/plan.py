@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from bitgoeul.api.values import MAX_DEVICES
 from bitgoeul.cli.calendar import known_text
 from bitgoeul.cli.completion import accelerator_pool_names
 from bitgoeul.cli.lengths import read_length
-from bitgoeul.cli.output import amounts_in_brief, brief, instant_of, print_data, print_table, shift_text
+from bitgoeul.cli.output import amounts_in_brief, brief, instant_of, print_data, print_next, print_table, shift_text
 from bitgoeul.cli.picture import Picture, Target, ask_cluster, output_option, read_picture, target_options
 from bitgoeul.cluster.client import JSON_PATCH, Api, ApiError
 from bitgoeul.cluster.kinds import BY_KIND
@@ -102,6 +103,7 @@ def plan(
         print_data(output, as_json(comparison, picture, present))
     else:
         print_comparison(comparison, day(moment(present)) if until else "")
+        print_next(next_command(comparison, files, pool))
 
 
 # -- what is asked
@@ -260,6 +262,17 @@ def print_comparison(comparison: Comparison, at: str) -> None:
     for shortage in comparison.shortages:
         click.echo(shortage_text(shortage))
     click.echo(f"{f'at {at}: ' if at else ''}{comparison.summary}")
+
+
+def next_command(comparison: Comparison, files: Iterable[str], pool: str | None) -> str:
+    """Apply the files if nothing in them is refused; else look at what stands in the way."""
+    asked = list(files)
+    refused = any(row.subject and row.refused for row in comparison.rows)
+    if refused or not (asked or pool or comparison.rows):
+        return "bitgoeul pools"
+    if asked:
+        return f"kubectl apply {' '.join(f'-f {shlex.quote(file)}' for file in asked)}"
+    return f"bitgoeul calendar --pool {pool}" if pool else f"bitgoeul why {comparison.rows[0].name}"
 
 
 def as_row(row: Row) -> list[str]:

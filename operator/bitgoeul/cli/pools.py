@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import click
 
 from bitgoeul.api.conditions import ConditionType, Reason
 from bitgoeul.cli.advice import POOL_COMMANDS
-from bitgoeul.cli.output import brief, instant_of, print_data, print_table
+from bitgoeul.cli.output import brief, instant_of, print_data, print_next, print_table
 from bitgoeul.cli.picture import Picture, Target, output_option, read_picture, target_options
 from bitgoeul.cluster.kinds import ACCELERATOR_POOL, STORAGE_POOL
 from bitgoeul.desired.pool_status import as_field, capacity_matched, conditions
@@ -71,10 +71,20 @@ def pools(target: Target, output: str) -> None:
         print_data(output, {"time": instant_of(picture.moment), "pools": [as_json(one) for one in states]})
     elif not states:
         click.echo("there is no pool yet", err=True)
-    elif output == "wide":
-        print_table(WIDE_COLUMNS, [as_wide_row(one) for one in states])
+        print_next("kubectl explain apool.spec")
     else:
-        print_table(COLUMNS, [as_row(one) for one in states])
+        if output == "wide":
+            print_table(WIDE_COLUMNS, [as_wide_row(one) for one in states])
+        else:
+            print_table(COLUMNS, [as_row(one) for one in states])
+        print_next(next_command(states))
+
+
+def next_command(states: Iterable[PoolState]) -> str:
+    """What mends the first thing that is wrong; else who waits, or what is to come."""
+    commands = [trouble.command for one in states for trouble in one.troubles if trouble.command]
+    waiting = any(one.plan.waiters for one in states)
+    return commands[0] if commands else "bitgoeul queue" if waiting else "bitgoeul calendar"
 
 
 def read_pools(picture: Picture, snapshot: Snapshot, plan: Plan) -> list[PoolState]:

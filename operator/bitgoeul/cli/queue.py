@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bitgoeul.api.conditions import Reason
-from bitgoeul.cli.output import amounts_in_brief, instant_of, print_data, print_table
+from bitgoeul.cli.output import amounts_in_brief, instant_of, print_data, print_next, print_table
 from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.desired.allocation_status import holdings, instant
 from bitgoeul.planning.decisions import Decision, Plan, QueueEntry
@@ -57,8 +57,10 @@ def queue(target: Target, output: str) -> None:
         print_data(output, {"queue": [as_json(waiter) for waiter in waiting]})
     elif waiting:
         print_table(COLUMNS, [as_row(waiter) for waiter in waiting], whole=frozenset({1}))
+        print_next(f"bitgoeul why {waiting[0].name}")
     else:
         click.echo("nobody waits", err=True)
+        print_next("bitgoeul calendar")
 
 
 def line_up(snapshot: Snapshot, plan: Plan) -> list[Waiter]:

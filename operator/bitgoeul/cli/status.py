@@ -16,7 +16,7 @@ from bitgoeul.api.quantities import format_offset
 from bitgoeul.cli.advice import Turn
 from bitgoeul.cli.calendar import read_calendars
 from bitgoeul.cli.completion import allocation_names
-from bitgoeul.cli.output import brief, clean, format_facts, instant_of, print_data, print_table
+from bitgoeul.cli.output import brief, format_facts, instant_of, print_data, print_next, print_table
 from bitgoeul.cli.own import Own, find_own
 from bitgoeul.cli.picture import (
     Picture,
@@ -234,7 +234,7 @@ def show_overview(overview: Overview, output: str) -> None:
     if overview.changes:
         click.echo()
         print_table(CHANGES, [change_row(*change) for change in overview.changes])
-    click.echo(f"\nNext  {clean(overview.command)}")
+    print_next(overview.command)
 
 
 def pool_row(one: PoolState) -> list[str]:
