@@ -81,6 +81,15 @@ class Reference:
         self.case = case
         self.free = {pool: [level(stages, hour) for hour in range(LAST + 1)] for pool, stages in case.pools.items()}
         self.outcomes: dict[str, Outcome] = {}
+        self.stuck: list[tuple[str, int, int]] = []  # no room before its end: pool, that end, amount
+
+    def left(self, pool: str, slots: list[int]) -> int:
+        """The least that is left in these slots; what has no end goes past nobody whose window is still open."""
+        least = min(self.free[pool][slot] for slot in slots)
+        if slots[-1] == LAST:
+            waiting = sum(amount for name, end, amount in self.stuck if name == pool and end > slots[0])
+            least = min(least, self.free[pool][LAST] - waiting)
+        return least
 
     def take(self, tenant: Tenant, amounts: dict[str, int], start: int, end: int | None) -> None:
         """Take amounts from a start until an end and what follows it."""
@@ -94,7 +103,7 @@ class Reference:
             end = start + tenant.length if tenant.length is not None else tenant.end
             if end is not None and start >= end:
                 return None
-            if all(self.free[p][slot] >= n for p, n in need.items() for slot in occupied(tenant, p, start, end)):
+            if all(self.left(p, occupied(tenant, p, start, end)) >= n for p, n in need.items()):
                 return start
         return None
 
@@ -134,15 +143,16 @@ class Reference:
 
     def extend(self, tenant: Tenant) -> None:
         """A later end, if all that is held is free until then."""
-        more = [
-            (pool, amount, slot)
-            for pool, amount in tenant.held.items()
-            for slot in occupied(tenant, pool, NOW, wanted(tenant))
-            if slot not in occupied(tenant, pool, NOW, kept_until(tenant))
-        ]
-        if all(self.free[pool][slot] >= amount for pool, amount, slot in more):
-            for pool, amount, slot in more:
-                self.free[pool][slot] -= amount
+        more = {
+            pool: sorted(
+                {*occupied(tenant, pool, NOW, wanted(tenant))} - {*occupied(tenant, pool, NOW, kept_until(tenant))}
+            )
+            for pool in tenant.held
+        }
+        if all(self.left(pool, slots) >= tenant.held[pool] for pool, slots in more.items() if slots):
+            for pool, slots in more.items():
+                for slot in slots:
+                    self.free[pool][slot] -= tenant.held[pool]
             self.outcomes[tenant.name].ends = wanted(tenant)
 
     def grow(self, tenant: Tenant) -> None:
@@ -163,12 +173,15 @@ class Reference:
         self.outcomes[tenant.name] = Outcome(word, start, None if word == "waits" else end)
 
     def set_aside(self, tenant: Tenant, need: dict[str, int], start: int | None, end: int | None) -> None:
-        """Who has no start takes from the time that has no end."""
+        """Who has no start takes from the time that has no end; who has none before its end, until that."""
         if start is not None:
             self.take(tenant, need, start, end)
             return
         for pool, amount in need.items():
-            self.free[pool][LAST] -= amount
+            if end is not None:
+                self.stuck.append((pool, end, amount))
+            else:
+                self.free[pool][LAST] -= amount
 
 
 def level(stages: list[Stage], hour: int) -> int:

@@ -206,6 +206,51 @@ def test_only_an_open_ended_request_may_not_pass_one_without_a_forecast() -> Non
     )
 
 
+def test_one_that_finds_no_room_before_its_end_holds_back_only_until_then() -> None:
+    """Its time is over by then: whoever has no end, and waits behind it, is told a start all the same."""
+    late = asker("late", 4, created=1, end=33)
+    full = [*CLUSTER, holder("big", 8, end=40), late]
+    assert earliest([*full, asker("open", 4)], "open") == 40
+
+    # What fits now goes past it only with an end.
+    objects = [*CLUSTER, holder("big", 6, end=40), asker("late", 7, created=1, end=33)]
+    assert decide([*objects, asker("dated", 2, duration="87600h")], "dated").met
+    decision = decide([*objects, asker("open", 2)], "open")
+    assert (decision.met, decision.reason) == (False, Reason.BLOCKED_BY_EARLIER)
+    assert decision.message == (
+        "would fit now (2 of a100 with 2 available), but would delay somebody ahead; 1 ahead; earliest start "
+        "2021-04-16 after those ahead, if nobody extends; 1 device could start now"
+    )
+
+
+def test_several_that_find_no_room_hold_back_together() -> None:
+    """Each until its own end, and as much as it asks for."""
+    stuck = [asker(f"late-{end}", 4, created=end, end=end) for end in (30, 33)]
+    objects = [*CLUSTER, holder("big", 5, end=40), *stuck]
+    assert [earliest([*objects, asker("open", n, created=50)], "open") for n in (1, 2, 3)] == [30, 30, 30]
+    assert earliest([*objects, asker("open", 5, created=50)], "open") == 40
+    larger = [*CLUSTER, holder("big", 5, end=40), asker("late-30", 4, created=1, end=30), asker("late-33", 8, end=33)]
+    assert earliest([*larger, asker("open", 1, created=50)], "open") == 33
+
+
+def test_an_extension_without_an_end_goes_past_nobody_who_is_stuck() -> None:
+    """It would keep for good what somebody ahead wants before its own end; one with an end may."""
+    late = asker("late", 8, end=40)
+    late["spec"]["priority"] = 500
+    wishes = {"later": {"end": hour(38)}, "ever": {}}
+    found = {}
+    for name, window in wishes.items():
+        extends = holder("big", 4, end=30)
+        extends["spec"]["window"] = window
+        found[name] = decide([*CLUSTER, extends, holder("rest", 4, end=45), late], "big")
+    assert found["later"].window is not None
+    assert in_hours(found["later"].window.end) == 38
+    assert found["ever"].message == (
+        "extension without an end does not fit: needs 4 of a100, 0 available from 2021-04-15 21:00Z on; 1 ahead; it "
+        "stays asked for"
+    )
+
+
 # -- rule 2: overdue holders
 
 

@@ -7,6 +7,7 @@ all who wait ahead. Whoever fits into ``planned`` takes nothing from anybody ahe
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -65,6 +66,9 @@ class Board:
         self.now = now
         self.firm = {key: Profile(pool.steps(now), by_pool[key]) for key, pool in pools.items()}
         self.planned = {key: profile.copy() for key, profile in self.firm.items()}
+        # By pool, of those ahead who find no room before their end: that end, negative so that the last is the first,
+        # and the amount. What has no end goes past none of them while its window is open; then there is nobody to pass.
+        self._stuck: dict[PoolKey, list[tuple[int, int]]] = {}
 
     def free_now(self, pools: Iterable[PoolKey]) -> dict[PoolKey, int]:
         """What nobody holds at this moment; less than nothing where capacity was lost."""
@@ -85,12 +89,15 @@ class Board:
             for pool, amount in demand.need.items()
         ]
         over = NEVER if demand.end is None else min(demand.end, NEVER)
+        pools = tuple(demand.need)
         at, agreed, turn = start, 0, 0
         while agreed < len(rows):  # until no pool wants it later than the one that was asked last
             profile, amount, reach = rows[turn]
             found = (
                 profile.slot(at, reach, amount) if floating and reach < FOREVER else profile.until(at, reach, amount)
             )
+            if found is not None and reach >= FOREVER and not firm:
+                found = self._past_the_stuck(pools[turn], found, amount)
             if found is None or found >= over:
                 return None
             agreed = agreed + 1 if found == at else 1
@@ -99,11 +106,19 @@ class Board:
 
     def lacks(self, hold: Hold) -> int | None:
         """The first moment at which a hold would take from somebody ahead; None: there is none."""
-        return self.planned[hold.pool].lacks(hold.start, hold.end, hold.amount)
+        at = self.planned[hold.pool].lacks(hold.start, hold.end, hold.amount)
+        if at is None and self._left(hold.pool, hold.start, hold.end) < hold.amount:
+            return hold.start
+        return at
 
     def lowest(self, hold: Hold) -> int:
         """The least that is left by those ahead in the time of a hold."""
-        return self.planned[hold.pool].lowest(hold.start, hold.end)
+        return self._left(hold.pool, hold.start, hold.end)
+
+    def left_at(self, hold: Hold, at: int) -> int:
+        """What is left by those ahead at one moment of the time of a hold."""
+        level = self.planned[hold.pool].at(at)
+        return level if level < hold.amount else min(level, self._left(hold.pool, hold.start, hold.end))
 
     def unclaimed(self, demand: Demand, start: int) -> dict[PoolKey, int]:
         """The most of each pool that could begin at a moment, and takes nothing from anybody ahead."""
@@ -112,8 +127,27 @@ class Board:
             profile = self.planned[pool]
             level = profile.at(start)
             # Where nothing is left at once, how much less there is later makes no difference.
-            left[pool] = level if level <= 0 else profile.lowest(start, demand.released(pool, start))
+            left[pool] = level if level <= 0 else self._left(pool, start, demand.released(pool, start))
         return left
+
+    def _left(self, pool: PoolKey, start: int, end: int) -> int:
+        """The least that is left by those ahead at any moment of [start, end)."""
+        level = self.planned[pool].lowest(start, end)
+        if end < FOREVER or pool not in self._stuck:
+            return level
+        waiting = sum(amount for until, amount in self._stuck[pool] if -until > start)
+        return min(level, self.planned[pool].at(NEVER) - waiting)
+
+    def _past_the_stuck(self, pool: PoolKey, start: int, amount: int) -> int:
+        """The first moment from ``start`` on at which something without an end goes past nobody who is stuck."""
+        left = self.planned[pool].at(NEVER)
+        for until, waiting in self._stuck.get(pool, ()):
+            left -= waiting
+            if -until <= start:
+                break
+            if left < amount:
+                return -until
+        return start
 
     def take(self, demand: Demand, start: int) -> None:
         """Hand out a demand: nobody gets it any more."""
@@ -126,14 +160,18 @@ class Board:
         """
         Keep a demand from those who come later; where no time can be said, from those who have no end.
 
+        A demand with an end of its own, before which there is no room, is kept from them until then.
+
         Args:
             hoped: An earlier start that comes true when what is expected back is there.
         """
         for pool, amount in demand.need.items():
-            if start is None:
-                self.planned[pool].take(NEVER, FOREVER, amount)
-            else:
+            if start is not None:
                 self.planned[pool].take(start, demand.released(pool, start), amount)
+            elif demand.end is not None and demand.end < NEVER:
+                insort(self._stuck.setdefault(pool, []), (-demand.end, amount))
+            else:
+                self.planned[pool].take(NEVER, FOREVER, amount)
             if hoped is not None:
                 until = min(demand.released(pool, hoped), NEVER if start is None else start)
                 self.planned[pool].take(hoped, until, amount)

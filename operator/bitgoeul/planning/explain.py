@@ -97,7 +97,7 @@ class Explainer:
                 continue
             if self._board.firm[hold.pool].lacks(hold.start, hold.end, hold.amount) is not None:
                 reason = Reason.WAITING_FOR_CAPACITY
-            free = max(0, self._board.planned[hold.pool].lowest(at, at + 1))
+            free = max(0, self._board.left_at(hold, at))
             parts.append(
                 f"needs {amount_text(hold.pool, hold.amount)} of {hold.pool.name}, "
                 f"{amount_text(hold.pool, free)} available from {day(at)} on"
