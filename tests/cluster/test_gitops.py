@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 
 import pytest
 
@@ -44,10 +45,12 @@ def test_kubectl_waits_by_conditions(world: World, kubectl: Kubectl) -> None:
 
 
 @pytest.fixture
-def argocd(kubectl: Kubectl) -> None:
+def argocd(kubectl: Kubectl) -> Iterator[None]:
     """The ConfigMap of an Argo CD, with something in it already."""
-    kubectl("create", "namespace", "argocd", check=False)
+    kubectl("create", "namespace", "argocd")
     kubectl("create", "configmap", "argocd-cm", "-n", "argocd", "--from-literal=url=x")
+    yield
+    kubectl("delete", "namespace", "argocd")
 
 
 def test_the_patch_for_argo_cd_adds_its_keys(kubectl: Kubectl, argocd: None) -> None:
@@ -56,6 +59,5 @@ def test_the_patch_for_argo_cd_adds_its_keys(kubectl: Kubectl, argocd: None) -> 
     arguments = [str(ROOT / word) if word.startswith("deploy/") else word for word in shlex.split(command)]
     kubectl(*arguments)
     data = kubectl.get("configmap", "argocd-cm", "-n", "argocd")["data"]
-    kubectl("delete", "configmap", "argocd-cm", "-n", "argocd")
     assert data["url"] == "x"
     assert len(data) == 4

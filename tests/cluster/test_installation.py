@@ -38,7 +38,8 @@ UNUSED = {
     Permission(RBAC, "clusterroles", "escalate"): LOOKED_UP,
 }
 
-# Everything that the chart can make, apart from the ServiceMonitor, whose kind the control plane does not have.
+# Everything that the chart can make, apart from the ServiceMonitor and the PrometheusRule: the control plane does not
+# have these kinds.
 EVERYTHING = {
     "replicas": 2,
     "image": {"digest": f"sha256:{'0' * 64}"},

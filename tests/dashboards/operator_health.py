@@ -102,7 +102,7 @@ def passes() -> list[timeseries.Panel]:
         ),
         lines(
             "Passes by result",
-            "retry: somebody else was faster; error: the API server refused or did not answer. Both come again by "
+            "retry: somebody else was faster, or the API server did not answer; error: it refused. Both come again by "
             "themselves.",
             *(
                 Query(rate("bitgoeul_reconcile_total", where=(f'result="{result}"',)), result, color)

@@ -84,8 +84,8 @@ RECONCILES = Family(
     "bitgoeul_reconcile_total",
     FamilyType.COUNTER,
     ("kind", "result"),
-    "Passes over one subject of a kind; retry: somebody else was faster, error: the API server refused or did not "
-    "answer. Both come again by themselves.",
+    "Passes over one subject of a kind; retry: somebody else was faster, or the API server did not answer, error: it "
+    "refused. Both come again by themselves.",
     values={"result": RESULTS},
 )
 RECONCILE_SECONDS = Family(
