@@ -50,19 +50,25 @@ EVENT_FIELDS = ("type", "reason", "message", "count", "firstTimestamp", "lastTim
 CLAIM = ("accessModes", "resources", "storageClassName", "volumeMode", "volumeName")
 CLASS = ("provisioner", "reclaimPolicy", "volumeBindingMode", "allowVolumeExpansion")
 
-# What looks like a secret in a text, and what stands in its place; in this order.
+# Words beside which a secret stands.
+WORDS = r"passw(?:or)?d|pwd|passphrase|secret|token|(?:api|access|account|private)[-_]?key|credentials?"
+
+# What looks like a secret in a text, and what stands in its place; in this order. Each begins at the edge of a word: a
+# long one, such as a dump in a log, would else be looked through from each of its letters.
 SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [^-]*-----.*?(-----END [^-]*-----|\Z)", re.DOTALL), LEFT_OUT),
     (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*)[^\r\n]+"), rf"\g<1>{LEFT_OUT}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\g<1> {LEFT_OUT}"),
     (
         re.compile(
-            r"(?i)([\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[-_]?key|access[-_]?key|credentials?)[\w.-]*"
-            r"\\?[\"']?\s*(?:=|:)\s*)(\\?\"[^\"]*\"|'[^']*'|[^\s\"',;&]+)"
+            rf"(?i)((?<![\w.-])[\w.-]*(?:{WORDS})[\w.-]*\\?[\"']?\s*(?:=|:)\s*)"
+            r"(\"(?:\\.|[^\"\\])*\"|\\?\"[^\"]*\"|'[^']*'|[^\s\"'&]+)"
         ),
         rf"\g<1>{LEFT_OUT}",
     ),
-    (re.compile(r"(\w://)[^\s/@]+@"), rf"\g<1>{LEFT_OUT}@"),
+    (re.compile(rf"(?i)((?<![\w-])--?[\w-]*(?:{WORDS})[\w-]*\s+)[^\s-]\S*"), rf"\g<1>{LEFT_OUT}"),
+    (re.compile(r"(\w://)[^\s@]+@"), rf"\g<1>{LEFT_OUT}@"),
+    (re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"), LEFT_OUT),  # as kubeadm gives them to nodes that join
     (re.compile(r"\beyJ[\w-]{8,}(\.[\w-]*)*"), LEFT_OUT),
     (
         re.compile(r"\b(gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA|ASIA|hf_|sk-|nvapi-)[\w-]{16,}"),
@@ -72,9 +78,9 @@ SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<![\w+/-])(?=[\w+/-]*[a-z])(?=[\w+/-]*[A-Z])(?=[\w+/-]*\d)[\w+/-]{32,}={0,2}"), LEFT_OUT),
     (re.compile(r"(?<![\w:-])[0-9a-fA-F]{32,}(?![\w-])"), LEFT_OUT),
 )
-MAIL = re.compile(r"[\w.!#$%&'*+=?^`{|}~-]+@(?!sha256:)[\w-]+(?:\.[\w-]+)*")
+MAIL = re.compile(r"(?<![\w.!#$%&'*+=?^`{|}~-])[\w.!#$%&'*+=?^`{|}~-]+@(?!sha256:)[\w-]+(?:\.[\w-]+)*")
 # How the API server, and so a log, speaks of a user.
-QUOTED_USER = re.compile(r"""((?i:\buser|(?<!API )\bgroup)\s*[:=]?\s*)(\\?["'])([^"'\\]+)(\\?["'])""")
+QUOTED_USER = re.compile(r"""((?i:\busers?|(?<!API )\bgroups?)\s*[:=]?\s*\[?)(\\?["'])([^"'\\]+)(\\?["'])""")
 
 
 @dataclass(frozen=True)
