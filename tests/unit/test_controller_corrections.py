@@ -85,6 +85,13 @@ def test_a_namespace_that_somebody_deletes_counts_once(corrections: Corrections,
     assert counted == ["Namespace"]
 
 
+def test_marks_that_went_while_nobody_looked_do_not_count(corrections: Corrections, counted: list[str]) -> None:
+    """After a restart nothing is known of what stood before."""
+    corrections.marks_restored("blue")
+    corrections.stands(namespace(), written=True)
+    assert counted == []
+
+
 def test_marks_that_are_given_back_count_once(corrections: Corrections, counted: list[str]) -> None:
     """Whatever else has to be written to the namespace with it."""
     corrections.stands(namespace(), written=True)

@@ -73,6 +73,23 @@ def test_a_wait_ends_with_the_grant() -> None:
     assert book.value(f"{name}_count", kind="StoragePool", pool="lustre") == 0
 
 
+def test_who_asks_again_waits_only_since_then() -> None:
+    """The place in the queue is as old as before; what was held meanwhile is no wait."""
+    book = Book()
+    again = {"type": "Reconciling", "status": "True", "reason": "Waiting", "lastTransitionTime": "2021-04-15T11:50:00Z"}
+    book.milestones.granted({**WAITING, "conditions": [again]}, {}, {A100: 8})
+    name = "bitgoeul_allocation_wait_seconds"
+    assert book.value(f"{name}_sum", kind="AcceleratorPool", pool="a100") == 10 * 60
+
+
+def test_a_time_that_cannot_be_read_counts_as_nothing() -> None:
+    """Somebody may have written a status by hand."""
+    book = Book()
+    for since in ("soon", "2021-04-15t11:30:00z", None):
+        book.milestones.granted({"queue": {"since": since}}, {}, {A100: 8})
+    assert book.value("bitgoeul_allocation_wait_seconds_sum", kind="AcceleratorPool", pool="a100") == 30 * 60
+
+
 def test_who_did_not_wait_counts_as_nothing() -> None:
     """So that the share of those who had to wait can be told."""
     book = Book()

@@ -46,8 +46,8 @@ class Corrections:
 
     def marks_restored(self, namespace: str) -> None:
         """A namespace was given back the marks by which it is known as ours; what else it lacks is part of that."""
-        self._on_corrected(NAMESPACE.kind)
-        self._stood.get("", {}).pop((NAMESPACE.kind, namespace), None)
+        if self._stood.get("", {}).pop((NAMESPACE.kind, namespace), None) is not None:
+            self._on_corrected(NAMESPACE.kind)
 
     def deleted(self, kind: str, name: str, namespace: str = "") -> None:
         """An object was deleted because it is not wanted any more."""

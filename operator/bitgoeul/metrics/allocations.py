@@ -184,7 +184,8 @@ ALLOCATION_SOURCES = (
     gauge(
         "bitgoeul_allocation_queued_timestamp_seconds",
         ("allocation",),
-        "When what waits joined the queue, in seconds since 1970. Absent: nothing waits.",
+        "Since when what waits counts in the order of the queue, in seconds since 1970: one that was suspended, and "
+        "asks again, keeps its age. Absent: nothing waits.",
         queued_rows,
         unit="seconds",
     ),
