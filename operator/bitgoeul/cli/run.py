@@ -103,6 +103,9 @@ async def operate(kubeconfig: str | None, context: str | None, options: Options)
             raise give_up(f"leadership lost: {error}; ending, to start afresh") from error
         except ClusterError as error:
             raise give_up(f"cannot go on: {error}") from error
+        except Exception:
+            give_up("a defect of the operator; ending, to start afresh")
+            raise
     log.info("stopped")
 
 

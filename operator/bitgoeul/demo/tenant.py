@@ -76,10 +76,12 @@ class Tenant:
                     return error.message
                 raise UserError(f"pod train-{number} was refused for another reason than its quota: {error}") from error
             await self._take_back(number)
-            while await self._counted() != (number - 1) * DEVICES_PER_POD:
+            counted = False
+            while not counted:
                 if time.monotonic() > deadline:
                     raise UserError(f"pod train-{number} exceeds the quota of {self.tester.namespace} and was admitted")
                 await asyncio.sleep(POLL_SECONDS)
+                counted = await self._counted() == (number - 1) * DEVICES_PER_POD
 
     async def running(self, count: int) -> list[Row]:
         """
