@@ -88,7 +88,9 @@ def test_a_new_allocation_is_tried_and_nothing_changes(
     assert lines[0].split() == ["ALLOCATION", "ORGANIZATION", "PRIORITY", "ASKS", "BEFORE", "AFTER", "MOVES"]
     assert [line.split()[0] for line in lines[1:3]] == [big, waits]
     assert lines[2].endswith("+2d")
-    assert lines[-3:] == ["1 starts later", "", f"Next  kubectl apply -f {file}"]
+    apply = f"kubectl --kubeconfig {asker.kubeconfig} apply -f {file}"
+    assert lines[-3:] == ["1 starts later", "", f"Next  {apply}"]
+    assert asker.table("plan", "-f", file, "--at", hours_ahead(1))[-1] == "Next  bitgoeul pools"
 
     def nothing_changes() -> bool:
         # The operator itself may write a figure meanwhile; that passes.

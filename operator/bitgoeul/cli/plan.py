@@ -103,7 +103,7 @@ def plan(
         print_data(output, as_json(comparison, picture, present))
     else:
         print_comparison(comparison, day(moment(present)) if until else "")
-        print_next(next_command(comparison, files, pool))
+        print_next(next_command(comparison, target, files, pool, later=until is not None))
 
 
 # -- what is asked
@@ -264,15 +264,27 @@ def print_comparison(comparison: Comparison, at: str) -> None:
     click.echo(f"{f'at {at}: ' if at else ''}{comparison.summary}")
 
 
-def next_command(comparison: Comparison, files: Iterable[str], pool: str | None) -> str:
-    """Apply the files if nothing in them is refused; else look at what stands in the way."""
+def next_command(comparison: Comparison, target: Target, files: Iterable[str], pool: str | None, *, later: bool) -> str:
+    """
+    Apply the files to the same cluster, if nothing in them is refused; else look at what stands in the way.
+
+    What came on standard input is gone, and what is planned for later is not to be applied now.
+    """
     asked = list(files)
     refused = any(row.subject and row.refused for row in comparison.rows)
-    if refused or not (asked or pool or comparison.rows):
+    if pool and not asked:
+        return "bitgoeul pools" if refused else f"bitgoeul calendar --pool {pool}"
+    if asked and not refused and not later and "-" not in asked:
+        where = [
+            word
+            for option, value in (("--kubeconfig", target.kubeconfig), ("--context", target.context))
+            if value
+            for word in (option, value)
+        ]
+        return shlex.join(["kubectl", *where, "apply", *(word for file in asked for word in ("-f", file))])
+    if asked or not comparison.rows:
         return "bitgoeul pools"
-    if asked:
-        return f"kubectl apply {' '.join(f'-f {shlex.quote(file)}' for file in asked)}"
-    return f"bitgoeul calendar --pool {pool}" if pool else f"bitgoeul why {comparison.rows[0].name}"
+    return f"bitgoeul why {comparison.rows[0].name}"
 
 
 def as_row(row: Row) -> list[str]:
