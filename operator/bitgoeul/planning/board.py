@@ -67,7 +67,8 @@ class Board:
         self.firm = {key: Profile(pool.steps(now), by_pool[key]) for key, pool in pools.items()}
         self.planned = {key: profile.copy() for key, profile in self.firm.items()}
         # By pool, of those ahead who find no room before their end: that end, negative so that the last is the first,
-        # and the amount. What has no end goes past none of them while its window is open; then there is nobody to pass.
+        # and the amount. While their window is open, what has no end leaves them that much of what is free once all
+        # that has an end is over.
         self._stuck: dict[PoolKey, list[tuple[int, int]]] = {}
 
     def free_now(self, pools: Iterable[PoolKey]) -> dict[PoolKey, int]:
