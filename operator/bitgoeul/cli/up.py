@@ -7,7 +7,6 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 import click
 
@@ -46,14 +45,15 @@ def up(
     etcd, API server, controller manager, scheduler and kwok run in the background, on 127.0.0.1 only, until
     `bitgoeul down`. They are compiled once, which takes minutes. Calling it again is fine.
     """
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGHUP, leave)
+    exit_signal = ExitSignal()
+    signal.signal(signal.SIGTERM, exit_signal)
+    signal.signal(signal.SIGHUP, exit_signal)
     if use_kind:
         if port or audit_log or kcm_qps:
             raise UserError("--port, --audit-log and --kcm-qps are for the embedded control plane, not for --kind")
         kind.create(name, kubeconfig)
         return
-    plane = bring_up(name, Options(port, audit_log, kcm_qps), kubeconfig, say)
+    plane = bring_up(name, Options(port, audit_log, kcm_qps), kubeconfig, say, exit_signal.check)
     say("etcd runs without fsync: fast, and a crash of the machine may lose its data")
     click.echo(f"export KUBECONFIG={kubeconfig or plane.kubeconfig}")
 
@@ -73,6 +73,26 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def leave(number: int, _frame: FrameType | None) -> NoReturn:
-    """End as on Ctrl-C: the start in progress cleans up behind itself."""
-    raise SystemExit(128 + number)
+class ExitSignal:
+    """
+    A handler of signals that ends the process as on Ctrl-C: the start in progress cleans up behind itself.
+
+    Python drops what is raised while it finalizes an object. So the signal is remembered, for a look now and then.
+    """
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self._number = number
+        self.check()
+
+    def check(self) -> None:
+        """
+        Go on where no signal has come.
+
+        Raises:
+            SystemExit: One has.
+        """
+        if self._number is not None:
+            raise SystemExit(128 + self._number)

@@ -64,12 +64,14 @@ class ControlPlane:
         options: Options | None = None,
         binary: Path | None = None,
         report: Report = lambda line: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
             directory: Where certificates, data and logs go; created when missing. One that is there is continued.
             options: None: those of the last start, or the defaults.
             binary: None: the cached one, built when missing (minutes; ``report`` tells about it).
+            check: Called again and again during a start; raises when it is to end.
         Raises:
             UserError: The folder holds something that is not ours.
         """
@@ -79,6 +81,7 @@ class ControlPlane:
         if options is not None:
             self.state = replace(self.state, options=options)
         self.report = report
+        self._check = check
         self._binary = binary
         self._created_directory = known is None
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -311,7 +314,9 @@ class ControlPlane:
                     raise UserError(f"{component} ended: {said}")
             if time.monotonic() > deadline:
                 raise UserError(f"the control plane did not get ready in time: {what}")
+            self._check()
             time.sleep(POLL_SECONDS)
+        self._check()
 
     def _end_all(self, grace_seconds: float) -> None:
         processes = [self.state.processes[name] for name in reversed(COMPONENTS) if name in self.state.processes]

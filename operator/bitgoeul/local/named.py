@@ -11,7 +11,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,13 +39,16 @@ def directory_of(name: str) -> Path:
     return state_directory() / name
 
 
-def bring_up(name: str, options: Options, kubeconfig: Path | None, report: Report) -> ControlPlane:
+def bring_up(
+    name: str, options: Options, kubeconfig: Path | None, report: Report, check: Callable[[], None]
+) -> ControlPlane:
     """
     Make sure that a control plane of this name is running, also after we are gone.
 
     Args:
         options: What is None stays as it is where one is running or has left data.
         kubeconfig: A file that the user wants besides the one in the state directory.
+        check: Called again and again during a start; raises when it is to end.
     Raises:
         UserError: It cannot be started, runs with other options, or the file is somebody else's.
     """
@@ -68,14 +71,14 @@ def bring_up(name: str, options: Options, kubeconfig: Path | None, report: Repor
                     audit_log=options.audit_log or state.options.audit_log,
                     kcm_qps=options.kcm_qps or state.options.kcm_qps,
                 )
-            plane = start(directory, name, options, report)
+            plane = start(directory, name, options, report, check)
         if kubeconfig is not None:
             copy_kubeconfig(plane, kubeconfig)
     return plane
 
 
-def start(directory: Path, name: str, options: Options, report: Report) -> ControlPlane:
-    plane = ControlPlane(directory, name=name, options=options, report=report)
+def start(directory: Path, name: str, options: Options, report: Report, check: Callable[[], None]) -> ControlPlane:
+    plane = ControlPlane(directory, name=name, options=options, report=report, check=check)
     _ = plane.binary  # a build is not part of the time to start
     started = time.monotonic()
     plane.start()
