@@ -26,6 +26,7 @@ from tests.dashboards.shared import (
     devices_forecast,
     firing_alerts,
     waiting_by_reason,
+    words,
 )
 
 # Figure, colour, and what it means: each is part of the one before, but for the last.
@@ -37,11 +38,6 @@ FUNNEL = (
     ("in_use", colors.BLUE, "Granted devices that tenants' pods hold now."),
     ("waiting", colors.ORANGE, "Devices that waiting allocations ask for beyond what they hold."),
 )
-
-
-def words(figure: str) -> str:
-    """A figure's name as a title."""
-    return figure.replace("_", " ").capitalize()
 
 
 def devices(figure: str, color: str, meaning: str) -> stat.Panel:

@@ -39,6 +39,11 @@ POOL_LINK = {"Pool": link_to(POOL_PAGE, "pool")}
 FIRING = 'ALERTS{cluster=~"$cluster", alertname=~"Bitgoeul.+", alertstate="firing"}'
 
 
+def words(figure: str) -> str:
+    """A figure's name as a title."""
+    return figure.replace("_", " ").capitalize()
+
+
 def waiters(among: str = "", where: tuple[str, ...] = ()) -> table.Panel:
     """
     Everybody in the queue, in its order.

@@ -16,6 +16,7 @@ from tests.dashboards.shared import (
     next_stages,
     storage_forecast,
     waiting_by_reason,
+    words,
 )
 
 FIGURES = (
@@ -26,11 +27,6 @@ FIGURES = (
     ("retained", colors.YELLOW, "What volumes of deleted allocations still hold, as deletionPolicy Retain asked for."),
     ("available", colors.AVAILABLE, "What can still be granted: effective less granted less retained."),
 )
-
-
-def words(figure: str) -> str:
-    """A figure's name as a title."""
-    return figure.replace("_", " ").capitalize()
 
 
 def everything(figure: str) -> str:

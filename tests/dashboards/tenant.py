@@ -21,7 +21,7 @@ from tests.dashboards.panels import (
     sized,
 )
 from tests.dashboards.promql import ALLOCATION, as_date, latest, nearest, seconds_until, total, whose
-from tests.dashboards.shared import NEAR, POOL_LINK, conditions, waiters
+from tests.dashboards.shared import NEAR, POOL_LINK, conditions, waiters, words
 
 WHERE = (ALLOCATION,)
 SHOWN = 12  # countdowns beside each other
@@ -31,11 +31,6 @@ FIGURES = (
     ("granted", colors.SKY, "What is promised to them, whether they use it or not."),
     ("in_use", colors.BLUE, "What their pods and volume claims hold, as quotas count it."),
 )
-
-
-def words(figure: str) -> str:
-    """A figure's name as a title."""
-    return figure.replace("_", " ").capitalize()
 
 
 def moment(name: str) -> str:
