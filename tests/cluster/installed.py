@@ -39,10 +39,10 @@ def notice(event, arguments):
     if event == "open" and isinstance(arguments[2], int) and arguments[2] & writing and arguments[0] != os.devnull:
         print("{WROTE}", arguments[0], file=sys.stderr)
 sys.addaudithook(notice)
-import bitgoeul.cluster.client
+import bitgoeul.cluster.credentials
 import kubernetes.aio.config.incluster_config as account
 folder = Path(os.environ.pop("ACCOUNT_FOLDER"))
-bitgoeul.cluster.client.SERVICE_ACCOUNT_TOKEN = folder / "token"
+bitgoeul.cluster.credentials.SERVICE_ACCOUNT_TOKEN = folder / "token"
 account.SERVICE_TOKEN_FILENAME, account.SERVICE_CERT_FILENAME = str(folder / "token"), str(folder / "ca.crt")
 {RUN}"""
 

@@ -96,7 +96,8 @@ async def read_names(options: dict[str, Any], kinds: Iterable[Any]) -> list[str]
     Raises:
         BitgoeulError: There is no cluster, or it does not say.
     """
-    from bitgoeul.cluster.client import ApiError, Identity, connect, current_namespace
+    from bitgoeul.cluster.client import ApiError, Identity, connect
+    from bitgoeul.cluster.credentials import current_namespace
     from bitgoeul.cluster.kinds import NAMESPACE, TENANT_ALLOCATION
 
     kubeconfig, context = options.get("kubeconfig"), options.get("context")

@@ -8,6 +8,8 @@ called, so that ``bitgoeul --help`` does not load a Kubernetes client.
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 from pathlib import Path
 
@@ -63,8 +65,28 @@ def called_as(program: str) -> str:
     return "kubectl bitgoeul" if Path(program).name == "kubectl-bitgoeul" else "bitgoeul"
 
 
+def prepare_streams() -> None:
+    """
+    Make the standard streams safe to write to, whatever the process was started with.
+
+    A letter that the output's encoding does not have is escaped, as in EUC-KR or ASCII. A stream that is closed is
+    opened to nowhere: else the next file or socket would take its number.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for as long as the process runs
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; never returns."""
+    prepare_streams()
     try:
         code = cli.main(arguments, prog_name=called_as(sys.argv[0]), standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -83,7 +105,8 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader (head, less) went away: not our error, and nothing can be said to it.
-        sys.stderr.close()
+        # The reader (head, less) went away: not our error, and nothing can be said to it. What is still buffered goes
+        # nowhere, or Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -4,6 +4,8 @@ What commands print: tables whose columns stay aligned whatever stands in them, 
 
 from __future__ import annotations
 
+import json
+import sys
 import unicodedata
 from collections.abc import Sequence
 from datetime import timedelta
@@ -96,13 +98,17 @@ def cut(text: str, most: int = WIDEST_CELL) -> str:
 
 def print_data(form: str, data: Any) -> None:
     """Print a value as ``json`` or ``yaml``, on standard output."""
+    # By way of JSON: what it has no word for, such as the kinds of pools, is a text there.
+    plain, unicode = json.loads(orjson.dumps(data)), is_unicode(getattr(sys.stdout, "encoding", None))
     if form == "json":
-        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        click.echo(json.dumps(plain, indent=2, ensure_ascii=not unicode))
     else:
-        # By way of JSON: what YAML has no word for, such as the kinds of pools, is a text there.
-        click.echo(
-            yaml.safe_dump(orjson.loads(orjson.dumps(data)), sort_keys=False, allow_unicode=True, width=120), nl=False
-        )
+        click.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=unicode, width=120), nl=False)
+
+
+def is_unicode(encoding: str | None) -> bool:
+    """Tell whether an encoding holds every letter as JSON and YAML want it; in any other, letters are escaped."""
+    return (encoding or "").lower().replace("-", "").replace("_", "") == "utf8"
 
 
 def brief(pool: PoolKey, amount: int) -> str:

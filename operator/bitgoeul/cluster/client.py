@@ -1,39 +1,38 @@
 """
-Talks to the API server: finds credentials, sends a request, turns answers into values or errors.
+Talks to the API server: sends a request, turns answers into values or errors, and renews credentials that are refused.
 
 Credentials and TLS come from the official client's asyncio side; requests go over one aiohttp session as plain JSON,
 because models and discovery cost two to three times the CPU and add nothing to objects that we build ourselves.
-Never falls back to the default kubeconfig silently: a forgotten ``kubectl config use-context`` must not decide which
-cluster gets quotas.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
-from kubernetes.aio import client as kube
-from kubernetes.aio import config as kube_config
-from kubernetes.aio.config.config_exception import ConfigException
-from kubernetes.aio.config.kube_config import _cleanup_temp_files
 
 from bitgoeul import __version__
+from bitgoeul.cluster.credentials import load_configuration
+from bitgoeul.cluster.official import forget_files, kube
 from bitgoeul.errors import ClusterError, UserError
+
+log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 # verb, resource, status code (0: no answer), seconds
 RequestObserver = Callable[[str, str, int, float], None]
+# The Date header of an answer (empty: it had none), and the seconds from sending the request until the answer began.
+DateListener = Callable[[str, float], None]
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -43,8 +42,8 @@ USER_AGENT = f"bitgoeul/{__version__}"
 REQUEST_TIMEOUT_SECONDS = 10.0
 TEXT_TIMEOUT_SECONDS = 30.0
 PAGE_SIZE = 500
-SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
-SERVICE_ACCOUNT_NAMESPACE = SERVICE_ACCOUNT_TOKEN.with_name("namespace")
+RELOAD_SECONDS = 5.0  # between two readings of credentials that are refused
+OLD_SESSION_SECONDS = 30.0  # what is under way with the old credentials ends by then
 
 
 class ApiError(ClusterError):
@@ -85,6 +84,16 @@ class NoAnswerError(ClusterError):
     """No answer: refused, reset or timed out. A write may or may not have happened."""
 
 
+class OlderDataError(ClusterError):
+    """The API server has older data than was seen: nothing that is remembered can be relied upon."""
+
+    def __init__(self, what: str, version: str | int, known: int) -> None:
+        super().__init__(
+            f"the API server has older data than was seen ({what} at version {version}, {known} was known): restored "
+            "from a backup? ending, to start afresh"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Somebody else as whom requests are sent: impersonation, which the API server allows or refuses."""
@@ -106,15 +115,26 @@ class Api:
         configuration: kube.Configuration,
         observer: RequestObserver | None = None,
         identity: Identity | None = None,
+        reload: Callable[[], Awaitable[kube.Configuration]] | None = None,
     ) -> None:
+        """
+        Args:
+            reload: Reads the credentials anew when the API server refuses them; None: they stay as they are.
+        """
         self._headers = [("User-Agent", USER_AGENT), ("Accept", "application/json")]
         if identity is not None:
             self._headers.append(("Impersonate-User", identity.user))
             self._headers += [("Impersonate-Group", group) for group in identity.groups]
         self._client = kube.ApiClient(configuration)
-        self._has_token = bool(configuration.api_key) or configuration.refresh_api_key_hook is not None
+        self._reload = reload
+        self._reloading = asyncio.Lock()
+        self._reloaded_at = -RELOAD_SECONDS
+        self._marks = fingerprint(configuration)
+        self._old: list[tuple[aiohttp.ClientSession, kube.ApiClient]] = []
         self.server: str = configuration.host
         self.observer = observer
+        # Since when, by the monotonic clock, the API server has refused our credentials; None: it takes them.
+        self.refused_since: float | None = None
         self._session = self.open_session(pool=100)
 
     def open_session(self, pool: int = 0, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
@@ -123,7 +143,7 @@ class Api:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=pool, ssl=ssl_context),
             headers=self._headers,
-            middlewares=[*middlewares, self._authorize] if self._has_token else middlewares,
+            middlewares=[*middlewares, self._authorize],
             proxy=self._client.configuration.proxy,
             read_bufsize=2**21,  # a watch event may be larger than aiohttp's default buffer
             trust_env=False,  # asking for proxies and netrc takes a thread twice per request
@@ -132,15 +152,60 @@ class Api:
     async def _authorize(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        # Asked for each request: tokens of a pod's account and of exec plugins are renewed on disk.
-        headers: dict[str, str] = {}
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], "", request.method, None)
-        request.headers.update(headers)
-        return await handler(request)
+        configuration = self._client.configuration
+        if configuration.api_key or configuration.refresh_api_key_hook is not None:
+            # Asked for each request: tokens of a pod's account are renewed on disk.
+            headers: dict[str, str] = {}
+            await self._client.update_params_for_auth(headers, [], ["BearerToken"], "", request.method, None)
+            request.headers.update(headers)
+        response = await handler(request)
+        if response.status != 401:
+            self.refused_since = None
+        elif self.refused_since is None:
+            self.refused_since = time.monotonic()
+        return response
+
+    async def renew_credentials(self) -> bool:
+        """
+        Read the credentials anew, as kubectl would at its next start; True when they are others than before.
+
+        Rate limited: whoever asks sooner is told False.
+        """
+        refused = self._marks
+        async with self._reloading:
+            if self._marks != refused:
+                return True  # somebody else has done it while this one waited
+            if self._reload is None or time.monotonic() < self._reloaded_at + RELOAD_SECONDS:
+                return False
+            self._reloaded_at = time.monotonic()
+            try:
+                configuration = await self._reload()
+                marks = fingerprint(configuration)
+                if marks == refused:
+                    return False
+                client = kube.ApiClient(configuration)
+            except (UserError, OSError, ssl.SSLError, ValueError) as error:
+                log.warning("credentials are refused, and cannot be read anew: %s", error)
+                return False
+            finally:
+                forget_files()
+            old = (self._session, self._client)
+            self._client, self._marks = client, marks
+            self._session = self.open_session(pool=100)
+            self._old.append(old)
+            asyncio.get_running_loop().call_later(OLD_SESSION_SECONDS, self._drop, old)
+            log.info("credentials were refused, and have been read anew")
+            return True
+
+    def _drop(self, old: tuple[aiohttp.ClientSession, kube.ApiClient]) -> None:
+        if old in self._old:
+            self._old.remove(old)
+            self._closing = asyncio.ensure_future(close_both(*old))
 
     async def close(self) -> None:
-        await self._session.close()
-        await self._client.close()  # type: ignore[no-untyped-call]
+        for old in (*self._old, (self._session, self._client)):
+            await close_both(*old)
+        self._old.clear()
 
     async def request(
         self,
@@ -152,6 +217,7 @@ class Api:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = REQUEST_TIMEOUT_SECONDS,  # noqa: ASYNC109 - aiohttp's own limit also bounds connecting
+        on_date: DateListener | None = None,
     ) -> Object:
         """
         Send one request and return the answer's JSON.
@@ -160,13 +226,14 @@ class Api:
             path: Absolute, such as ``/api/v1/nodes``.
             body: Anything that is JSON; None sends no body.
             timeout: Seconds for connecting, sending and reading together.
+            on_date: Called when an answer has come, with its time by the API server's clock.
         Raises:
             ApiError: The server answered with a status of 300 or more.
             NoAnswerError: There was no answer; whether a write happened is unknown.
         """
         data = None if body is None else orjson.dumps(body)
         all_headers = {**(headers or {}), **({"Content-Type": content_type} if data is not None else {})}
-        return read_json(await self._exchange(method, path, data, params, all_headers, timeout))
+        return read_json(await self._exchange(method, path, data, params, all_headers, timeout, on_date))
 
     async def read_text(self, path: str, params: Mapping[str, str]) -> str:
         """
@@ -186,14 +253,34 @@ class Api:
         params: Mapping[str, str] | None,
         headers: Mapping[str, str],
         timeout: float,  # noqa: ASYNC109 - see request
+        on_date: DateListener | None = None,
     ) -> bytes:
         url = self.server + path + ("?" + urlencode(params) if params else "")
+        status, raw = await self._send(method, path, url, data, headers, timeout, on_date)
+        if status == 401 and await self.renew_credentials():
+            status, raw = await self._send(method, path, url, data, headers, timeout, on_date)
+        if status >= 300:
+            raise ApiError(status, read_json(raw), f"{method} {path}")
+        return raw
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        url: str,
+        data: bytes | None,
+        headers: Mapping[str, str],
+        timeout: float,  # noqa: ASYNC109 - see request
+        on_date: DateListener | None,
+    ) -> tuple[int, bytes]:
         started = time.monotonic()
         status = 0
         try:
             async with self._session.request(
                 method, url, data=data, headers=headers, timeout=aiohttp.ClientTimeout(total=timeout)
             ) as response:
+                if on_date is not None:
+                    on_date(response.headers.get("Date", ""), time.monotonic() - started)
                 raw = await response.read()
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -202,9 +289,7 @@ class Api:
         finally:
             if self.observer is not None:
                 self.observer(method, resource_of(path), status, time.monotonic() - started)
-        if status >= 300:
-            raise ApiError(status, read_json(raw), f"{method} {path}")
-        return raw
+        return status, raw
 
     async def get(self, path: str) -> Object | None:
         """Read one object; None when there is none."""
@@ -257,92 +342,6 @@ def quoted(name: str) -> str:
     return quote(name, safe="")
 
 
-@contextmanager
-def overheard(logger: str) -> Iterator[list[str]]:
-    """Errors that a library would log meanwhile; they are not logged."""
-    said: list[str] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.ERROR:
-            said.append(record.getMessage())
-        return record.levelno < logging.ERROR
-
-    source = logging.getLogger(logger)
-    source.addFilter(keep)
-    try:
-        yield said
-    finally:
-        source.removeFilter(keep)
-
-
-async def load_configuration(kubeconfig: str | Path | None, context: str | None) -> kube.Configuration:
-    """
-    Find credentials: the file given, else ``KUBECONFIG``, else the pod's own service account.
-
-    Raises:
-        UserError: Nothing was found, or what was found cannot be read.
-    """
-    configuration = kube.Configuration()
-    configuration.client_session_kwargs = {"trust_env": False}
-    path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG", "")
-    if not path:
-        if context:
-            raise UserError("--context needs --kubeconfig or KUBECONFIG to be looked up in")
-        if not SERVICE_ACCOUNT_TOKEN.exists():
-            raise UserError(
-                "no cluster given: pass --kubeconfig FILE or set KUBECONFIG (outside a pod nothing is assumed); "
-                "'bitgoeul up' starts a local control plane and prints its file"
-            )
-        try:
-            kube_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-        except ConfigException as error:
-            raise UserError(f"the pod's service account cannot be used: {error}") from error
-        return configuration
-    missing = [part for part in path.split(os.pathsep) if part and not Path(part).is_file()]
-    if missing and (kubeconfig or len(missing) == len(path.split(os.pathsep))):
-        raise UserError(f"kubeconfig {missing[0]}: no such file")
-    await read_kubeconfig(path, context, configuration)
-    return configuration
-
-
-async def read_kubeconfig(path: str, context: str | None, configuration: kube.Configuration) -> None:
-    """
-    Fill in what a kubeconfig says; ``path`` may name several, as KUBECONFIG does.
-
-    Raises:
-        UserError: It cannot be read, or does not say where the API server is.
-    """
-    try:
-        with overheard("kubernetes.aio.config.kube_config") as complaints:
-            await kube_config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
-        address = urlsplit(configuration.host)
-    except ConfigException as error:
-        raise UserError(f"kubeconfig {path}: {' '.join(str(error).split())}") from error
-    except (TypeError, AttributeError) as error:
-        raise UserError(
-            f"kubeconfig {path} is none: it needs clusters, users, contexts and a current-context"
-        ) from error
-    except Exception as error:
-        # The loader lets whatever a malformed file provokes escape: YAML, key and TLS errors alike.
-        raise UserError(f"kubeconfig {path} cannot be read: {type(error).__name__}: {error}".splitlines()[0]) from error
-    if complaints:  # of a credential plugin: the loader would go on without credentials
-        raise UserError(f"kubeconfig {path}: {' '.join(complaints[0].split())}")
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise UserError(
-            f"kubeconfig {path}: server {configuration.host!r} is no address such as https://127.0.0.1:6443"
-        )
-
-
-def current_namespace(kubeconfig: str | Path | None, context: str | None) -> str:
-    """The namespace that is meant where none is named: of the kubeconfig's context, else the pod's own."""
-    path = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG", "")
-    if not path:
-        return SERVICE_ACCOUNT_NAMESPACE.read_text().strip() if SERVICE_ACCOUNT_NAMESPACE.exists() else "default"
-    contexts, current = kube_config.list_kube_config_contexts(path)  # type: ignore[no-untyped-call]
-    chosen = next((one for one in contexts if one["name"] == context), current)
-    return str((chosen.get("context") or {}).get("namespace") or "default")
-
-
 @asynccontextmanager
 async def connect(
     kubeconfig: str | Path | None = None,
@@ -354,16 +353,31 @@ async def connect(
     try:
         configuration = await load_configuration(kubeconfig, context)
         try:
-            api = Api(configuration, observer, identity)
+            api = Api(configuration, observer, identity, lambda: load_configuration(kubeconfig, context))
         except (OSError, ssl.SSLError, ValueError) as error:
             raise UserError(f"certificates of {configuration.host} cannot be loaded: {error}") from error
     finally:
-        # The loader writes certificates and keys that stand in the kubeconfig itself into temporary files. They are in
-        # memory now; at exit, when the loader would remove them, is too late for a process that is killed.
-        _cleanup_temp_files()  # type: ignore[no-untyped-call]
+        forget_files()
     try:
         yield api
     finally:
         await api.close()
         # aiohttp closes TLS transports in the next turn of the loop; without it, sockets are reported as leaked.
         await asyncio.sleep(0)
+
+
+async def close_both(session: aiohttp.ClientSession, client: kube.ApiClient) -> None:
+    await session.close()
+    await client.close()  # type: ignore[no-untyped-call]
+
+
+def fingerprint(configuration: kube.Configuration) -> tuple[object, ...]:
+    """
+    Return what tells one set of credentials from another: address, token, and the content of all files.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+    contents = [hash(Path(file).read_bytes()) if file else None for file in files]
+    return (configuration.host, dict(configuration.api_key), configuration.proxy, *contents)

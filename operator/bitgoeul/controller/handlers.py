@@ -22,6 +22,8 @@ from bitgoeul.cluster.kinds import WATCHED, Kind
 from bitgoeul.errors import ClusterError
 
 WIND_DOWN_SECONDS = 1.0
+# Without one kopf asks the system for the user's name, and a container's user has none. Nobody else reads it.
+IDENTITY: Any = "bitgoeul"
 
 
 class EndlessPauses:
@@ -157,7 +159,12 @@ async def watch(
     kopf.on.login(registry=registry)(login)
     before = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
-        registry=registry, settings=build_settings(), clusterwide=True, standalone=True, stop_flag=stop
+        registry=registry,
+        settings=build_settings(),
+        identity=IDENTITY,
+        clusterwide=True,
+        standalone=True,
+        stop_flag=stop,
     )
     on_started()
     try:

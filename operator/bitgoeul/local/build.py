@@ -59,7 +59,7 @@ def read_source() -> Source:
     digest = hashlib.sha256()
     for name in ("go.mod", "go.sum", "main.go"):
         digest.update((SOURCE / name).read_bytes())
-    go_mod = (SOURCE / "go.mod").read_text()
+    go_mod = (SOURCE / "go.mod").read_text(encoding="utf-8")
     kubernetes = re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", go_mod, re.MULTILINE)
     go = re.search(r"^go (\S+)$", go_mod, re.MULTILINE)
     assert kubernetes is not None  # noqa: S101 - it is our file
@@ -70,7 +70,22 @@ def read_source() -> Source:
 
 def cache_directory() -> Path:
     """``$XDG_CACHE_HOME/bitgoeul``, or ``~/.cache/bitgoeul``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bitgoeul"
+    return user_directory("XDG_CACHE_HOME", ".cache") / "bitgoeul"
+
+
+def user_directory(variable: str, below_home: str) -> Path:
+    """
+    Find a folder of the user: the one that an environment variable names, else one below the home folder.
+
+    Raises:
+        UserError: There is neither.
+    """
+    if named := os.environ.get(variable):
+        return Path(named)
+    try:
+        return Path.home() / below_home
+    except RuntimeError as error:
+        raise UserError(f"there is no home folder: set {variable} or HOME to a folder that you may write to") from error
 
 
 def linker_flags(kubernetes: str) -> list[str]:

@@ -50,7 +50,7 @@ def write_kubeconfig(path: Path, content: dict[str, Any]) -> None:
 def owner(path: Path) -> str | None:
     """The name of the control plane that a kubeconfig was written for; None: not a file of ours."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     match content:

@@ -94,7 +94,11 @@ class ControlPlane:
     ) -> Iterator[ControlPlane]:
         """A control plane in a new temporary folder; nothing remains of it afterwards, whatever happens."""
         binary = ensure_binary(report)
-        directory = Path(tempfile.gettempdir()) / f"bitgoeul-{secrets.token_hex(8)}"
+        try:
+            parent = Path(tempfile.gettempdir())
+        except FileNotFoundError as error:
+            raise UserError("there is no temporary folder: set TMPDIR to a folder that you may write to") from error
+        directory = parent / f"bitgoeul-{secrets.token_hex(8)}"
         audit_log = directory / "audit.log" if audit else None
         with cls(directory, options=Options(audit_log=audit_log, kcm_qps=kcm_qps), binary=binary) as plane:
             yield plane
@@ -263,7 +267,7 @@ class ControlPlane:
             layout.logs.mkdir(exist_ok=True)
             layout.etcd_data.mkdir(mode=0o700, exist_ok=True)
             ensure_pki(layout.pki.directory)
-            layout.audit_policy.write_text(components.AUDIT_POLICY)
+            layout.audit_policy.write_text(components.AUDIT_POLICY, encoding="utf-8")
         except OSError as error:
             raise UserError(f"{error.filename or layout.directory} cannot be written: {error.strerror}") from error
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bitgoeul.errors import UserError
-from bitgoeul.local.build import Report
+from bitgoeul.local.build import Report, user_directory
 from bitgoeul.local.components import Options
 from bitgoeul.local.kubeconfig import build_kubeconfig, check_is_ours, owner, write_kubeconfig
 from bitgoeul.local.launcher import ControlPlane
@@ -29,7 +29,7 @@ NAME_PATTERN = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 def state_directory() -> Path:
     """``$XDG_STATE_HOME/bitgoeul``, or ``~/.local/state/bitgoeul``."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "bitgoeul"
+    return user_directory("XDG_STATE_HOME", ".local/state") / "bitgoeul"
 
 
 def directory_of(name: str) -> Path:

@@ -52,7 +52,7 @@ def load_state(directory: Path) -> State | None:
         return None
     path = directory / FILE_NAME
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(path.read_text(encoding="utf-8"))
         options = raw["options"]
         return State(
             name=raw["name"],

@@ -1,0 +1,151 @@
+"""Credentials that are refused: every form is read anew, and a process that gets none that are taken ends."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bitgoeul.api.names import OPERATOR_NAMESPACE
+from bitgoeul.cluster.kinds import CLUSTER_ROLE_BINDING, NAMESPACE
+from bitgoeul.local.launcher import ControlPlane
+from tests.cluster.admin import Admin
+from tests.cluster.faults import Launch, make_kubeconfig
+from tests.cluster.operator_process import OperatorProcess
+from tests.cluster.scenario import World
+from tests.cluster.waiting import eventually
+
+pytest_plugins = ["tests.cluster.fault_fixtures"]
+
+ACCOUNTS = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/serviceaccounts"
+ENDING_SECONDS = 120.0  # 60 s of refusals, and what it takes to notice and to end
+REFUSED = "Error: cannot go on: credentials are refused by "
+
+
+class Accounts:
+    """Service accounts with all rights, by name; a token of one that is deleted is refused."""
+
+    def __init__(self, admin: Admin, world: World) -> None:
+        self._admin, self._world = admin, world
+        self.made: list[str] = []
+
+    def token(self, word: str) -> str:
+        """A token of a new account."""
+        name = self._world.name(word)
+        self._admin.create(ACCOUNTS, {"metadata": {"name": name}})
+        self._admin.create(CLUSTER_ROLE_BINDING.path(), {
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": OPERATOR_NAMESPACE}],
+        })  # fmt: skip
+        self.made.append(name)
+        answer = self._admin.create(f"{ACCOUNTS}/{name}/token", {"spec": {"expirationSeconds": 3600}})
+        return str(answer["status"]["token"])
+
+    def delete(self, word: str) -> None:
+        """The API server refuses its tokens from now on."""
+        self._admin.delete(f"{ACCOUNTS}/{self._world.name(word)}")
+
+    def clean_up(self) -> None:
+        for name in self.made:
+            self._admin.delete(f"{ACCOUNTS}/{name}")
+            self._admin.delete(CLUSTER_ROLE_BINDING.path(name))
+
+
+@pytest.fixture
+def accounts(fault_world: World) -> Iterator[Accounts]:
+    if fault_world.find(NAMESPACE, OPERATOR_NAMESPACE) is None:
+        fault_world.admin.create(NAMESPACE.path(), {"metadata": {"name": OPERATOR_NAMESPACE}})
+    made = Accounts(fault_world.admin, fault_world)
+    yield made
+    made.clean_up()
+
+
+def write_kubeconfig(plane: ControlPlane, path: Path, **user: Any) -> Path:
+    """A kubeconfig of this user, in place of what was there."""
+    content = make_kubeconfig(plane.server, **user)
+    ca = base64.b64encode(plane.layout.pki.cert("ca").read_bytes()).decode()
+    content["clusters"][0]["cluster"]["certificate-authority-data"] = ca
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def in_kubeconfig(plane: ControlPlane, folder: Path, token: str) -> Path:
+    return write_kubeconfig(plane, folder / "kubeconfig", token=token)
+
+
+def in_a_file(plane: ControlPlane, folder: Path, token: str) -> Path:
+    (folder / "token").write_text(token)
+    return write_kubeconfig(plane, folder / "kubeconfig", tokenFile=str(folder / "token"))
+
+
+def by_a_plugin(plane: ControlPlane, folder: Path, token: str) -> Path:
+    (folder / "token").write_text(token)
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": "TOKEN"},
+    }
+    text = json.dumps(credential)
+    script = f"print({text!r}.replace('TOKEN', open({str(folder / 'token')!r}).read()))"
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": sys.executable,
+        "args": ["-c", script],
+        "interactiveMode": "Never",
+    }
+    return write_kubeconfig(plane, folder / "kubeconfig", exec=plugin)
+
+
+@pytest.mark.parametrize("give", [
+    pytest.param(in_kubeconfig, id="in the kubeconfig"),
+    pytest.param(in_a_file, id="in a file that the kubeconfig names"),
+    pytest.param(by_a_plugin, id="by a plugin"),
+])  # fmt: skip
+def test_a_token_that_was_replaced_is_read_anew(
+    plane: ControlPlane, fault_world: World, accounts: Accounts, launch: Launch, tmp_path: Path, give: Any
+) -> None:
+    """The same process goes on: its requests with the new token, and its watches too."""
+    operator = launch("operator", give(plane, tmp_path, accounts.token("old")))
+    pid = operator.pid
+    pool = fault_world.pool()
+    tenant = fault_world.active("blue", {pool: 1})
+    token = accounts.token("new")
+    accounts.delete("old")
+    eventually(lambda: "lease: " in operator.said(), "the old one is refused")
+    give(plane, tmp_path, token)
+    operator.wait_for("have been read anew")
+    fault_world.ask(tenant, {pool: 2})
+    fault_world.await_grant(tenant, {pool: 2})
+    later = fault_world.active("later", {pool: 1})
+    assert fault_world.grant(later) == {pool: 1}
+    assert (operator.alive, operator.pid) == (True, pid)
+    assert "Traceback" not in operator.said()
+
+
+def test_credentials_that_stay_refused_end_it(
+    plane: ControlPlane, fault_world: World, accounts: Accounts, launch: Launch, tmp_path: Path
+) -> None:
+    """Leader and standby alike, after a minute, with the reason in the last line, and without a flood of lines."""
+    kubeconfig = in_kubeconfig(plane, tmp_path, accounts.token("gone"))
+    leader = launch("leader", kubeconfig)
+    standby = launch("standby", kubeconfig, leading=False)
+    standby.wait_for("standing by: ")
+    accounts.delete("gone")
+    for operator in (leader, standby):
+        await_end(operator)
+        assert operator.exit_code == 1
+        lines = operator.said().splitlines()
+        assert lines[-1].startswith(REFUSED), lines[-1]
+        assert "Traceback" not in operator.said()
+        assert len(lines) < ENDING_SECONDS * 8, "more than a line a second about each trouble"
+
+
+def await_end(operator: OperatorProcess) -> None:
+    eventually(lambda: not operator.alive, "it ends", ENDING_SECONDS)
