@@ -22,7 +22,7 @@ from bitgoeul.local.nodes import NodeShape, build_node
 from tests.cluster.api_objects import Manifest, make
 from tests.cluster.asking import Asker
 from tests.cluster.fake_kubelet import fake_kubelet
-from tests.cluster.faults import Finished, ForkServer
+from tests.cluster.faults import Finished, ForkServer, forget_lease
 from tests.cluster.operator_process import SOURCE, OperatorProcess
 from tests.cluster.scenario import POOL_LABEL, World, is_true, resource_of
 from tests.cluster.waiting import eventually
@@ -300,11 +300,18 @@ def test_a_file_that_is_there_stays(world: World, asker: Asker, tmp_path: Path) 
     assert "cannot be written" in asker.refusal("bundle", "-o", str(tmp_path / "nowhere" / "new.tar.gz"))
 
 
-def test_one_of_what_is_not_ready_is_written_too(world: World, asker: Asker, tmp_path: Path) -> None:
+def test_one_of_what_is_not_ready_is_written_too(
+    world: World, asker: Asker, operator: OperatorProcess, tmp_path: Path
+) -> None:
     """Exit code 2, and the doctor's finding is in it."""
-    archive, _ = make_archive(asker, tmp_path / "made.tar.gz", "--operator-namespace", "default", code=2)
+    operator.stop()
+    forget_lease(world.admin)
+    try:
+        archive, _ = make_archive(asker, tmp_path / "made.tar.gz", code=2)
+    finally:
+        operator.start()
     found = {one["check"]: one["found"] for one in archive.json("doctor.json")["checks"]}
-    assert found["operator"] == "there is no Lease in namespace default"
+    assert found["operator"] == "there is no Lease in namespace bitgoeul-system"
 
 
 def test_its_name_has_the_time(operator: OperatorProcess, control_plane: ControlPlane, tmp_path: Path) -> None:

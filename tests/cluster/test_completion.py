@@ -53,7 +53,7 @@ def test_kubectl_completes_commands_and_options(kubectl: Kubectl) -> None:
     """It asks kubectl_complete-bitgoeul, which is installed beside the plugin."""
     assert {"status", "queue", "bundle"} <= set(complete(kubectl, ""))
     assert complete(kubectl, "ex") == ["expiring", NO_FILES]
-    assert complete(kubectl, "pools", "--o") == ["--operator-namespace", "--output", NO_FILES]
+    assert complete(kubectl, "pools", "--o") == ["--output", NO_FILES]
     assert complete(kubectl, "pools", "--output", "") == ["table", "wide", "json", "yaml", NO_FILES]
     assert complete(kubectl, "plan", "-f", "") == [FILES]
     # Names of other tests' allocations may be among what is offered.

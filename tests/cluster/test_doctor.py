@@ -16,6 +16,7 @@ from bitgoeul.cluster.kinds import (
 )
 from bitgoeul.desired.admission_policies import policy_name
 from tests.cluster.asking import Asker, pinned
+from tests.cluster.faults import forget_lease
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.neighbours import EVERYTHING, await_alone
 from tests.cluster.operator_process import OperatorProcess
@@ -78,16 +79,21 @@ def test_another_version_of_a_kind_is_bad(world: World, asker: Asker) -> None:
     eventually(lambda: findings(asker)["kinds"]["verdict"] == "ok", "all is as it was")
 
 
-def test_no_operator_is_not_ready(world: World, asker: Asker) -> None:
+def test_no_operator_is_not_ready(world: World, asker: Asker, operator: OperatorProcess) -> None:
     """Where no Lease is, nobody leads: exit code 2, and the command that starts one comes next."""
-    found = findings(asker, "--operator-namespace", "default", code=2)["operator"]
+    operator.stop()
+    forget_lease(world.admin)
+    try:
+        found = findings(asker, code=2)["operator"]
+        finished = asker.run("doctor")
+    finally:
+        operator.start()
     assert found == {
         "check": "operator",
         "verdict": "bad",
-        "found": "there is no Lease in namespace default",
+        "found": "there is no Lease in namespace bitgoeul-system",
         "fix": "bitgoeul run",
     }
-    finished = asker.run("doctor", "--operator-namespace", "default")
     assert (finished.code, finished.out.splitlines()[-1]) == (2, "Next  bitgoeul run")
 
 

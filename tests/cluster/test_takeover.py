@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import time
+from datetime import UTC, datetime, timedelta
 
-from bitgoeul.api.names import LEASE_NAME, OPERATOR_NAMESPACE
+from bitgoeul.api.names import LEASE_NAME, OPERATOR_NAMESPACE, RUNS_IN_ANNOTATION
 from bitgoeul.cluster.kinds import LEASE, RESOURCE_QUOTA
 from tests.cluster.faults import Launch, paused
 from tests.cluster.faulty_proxy import FaultyProxy
-from tests.cluster.operator_process import OperatorProcess
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.operator_process import RUN, SOURCE, OperatorProcess
 from tests.cluster.scenario import World
 from tests.cluster.waiting import eventually
 
@@ -74,6 +79,42 @@ def test_a_standby_takes_over_from_one_that_was_killed(fault_world: World, launc
     second.wait_for("leading as ", TAKEOVER_SECONDS)
     assert time.monotonic() - killed_at > 5, "a Lease that is still good was taken"
     fault_world.await_grant(tenant, {pool: 5})
+
+
+def test_there_is_one_leader_whatever_namespace_is_named(
+    fault_world: World, launch: Launch, fault_kubectl: Kubectl
+) -> None:
+    """A second one for another namespace, a year ahead, stands by and evicts nobody; the Lease says where each runs."""
+    first = launch("first")
+    pool = fault_world.pool()
+    end = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    tenant = fault_world.active("blue", {pool: 3}, window={"end": end}, expiry={"grace": "0s"})
+    fault_world.pod(tenant, "train", pool, 3)
+    second = launch("second", None, "--namespace=bitgoeul-dev", "--clock-offset=8760h", leading=False)
+    second.wait_for("standing by: ")
+    assert f"{OPERATOR_NAMESPACE}" in second.said()
+    lease = fault_world.get(LEASE, LEASE_NAME, OPERATOR_NAMESPACE)
+    assert lease["metadata"]["annotations"][RUNS_IN_ANNOTATION] == OPERATOR_NAMESPACE
+    assert writes_of(second) == {}
+    assert not is_leading(second)
+    assert fault_world.pods(tenant) == {"train": False}
+    assert fault_world.find(LEASE, LEASE_NAME, "bitgoeul-dev") is None
+    assert "bitgoeul_leading 0.0" in second.fetch("/metrics")[1]
+
+    second.kill()
+    third = launch("third", None, "--namespace=bitgoeul-dev", leading=False)
+    assert first.stop() == 0
+    third.wait_for("leading as ")
+    lease = fault_world.get(LEASE, LEASE_NAME, OPERATOR_NAMESPACE)
+    assert lease["metadata"]["annotations"][RUNS_IN_ANNOTATION] == "bitgoeul-dev"
+    told = subprocess.run(
+        [sys.executable, "-c", RUN, "doctor", f"--kubeconfig={fault_kubectl.kubeconfig}"],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "in namespace bitgoeul-dev leads" in told.stdout, told
 
 
 def test_a_leader_that_was_paused_writes_nothing_any_more(

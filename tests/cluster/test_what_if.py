@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bitgoeul.api.names import CLOCK_OFFSET_ANNOTATION, LEASE_NAME
+from bitgoeul.api.names import CLOCK_OFFSET_ANNOTATION, LEASE_NAME, OPERATOR_NAMESPACE
 from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
     LEASE,
@@ -23,7 +23,8 @@ from bitgoeul.cluster.kinds import (
 )
 from tests.cluster.api_objects import Manifest, make
 from tests.cluster.asking import Asker, hours_ahead
-from tests.cluster.faults import Finished
+from tests.cluster.faults import Finished, forget_lease
+from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.scenario import World
 from tests.cluster.waiting import eventually
 
@@ -289,21 +290,25 @@ def test_whose_turn_it_is_when_somebody_has_to_act(world: World, asker: Asker) -
     assert "there is no TenantAllocation nobody" in asker.refusal("why", "nobody")
 
 
-def test_the_operators_clock_is_reckoned_with(world: World, asker: Asker, full: tuple[str, str, str]) -> None:
+def test_the_operators_clock_is_reckoned_with(
+    world: World, asker: Asker, operator: OperatorProcess, full: tuple[str, str, str]
+) -> None:
     """What it publishes on its Lease shifts every answer, and is told on standard error."""
     pool, _, _ = full
-    namespace = world.name("clock")
-    world.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    lease = {"name": LEASE_NAME, "namespace": namespace, "annotations": {CLOCK_OFFSET_ANNOTATION: "-72h"}}
-    path = LEASE.path("", namespace)
-    world.admin.create(path, {"apiVersion": LEASE.api_version, "kind": "Lease", "metadata": lease})
-    finished = asker.run("calendar", "--pool", pool, "-o", "json", "--operator-namespace", namespace)
+    path = LEASE.path(LEASE_NAME, OPERATOR_NAMESPACE)
+    operator.stop()
+    try:
+        world.admin.merge(path, {"metadata": {"annotations": {CLOCK_OFFSET_ANNOTATION: "-72h"}}})
+        finished = asker.run("calendar", "--pool", pool, "-o", "json")
+        world.admin.merge(path, {"metadata": {"annotations": {CLOCK_OFFSET_ANNOTATION: "soon"}}})
+        refusal = asker.refusal("queue")
+    finally:
+        forget_lease(world.admin)
+        operator.start()
     assert finished.err == "planning by a clock that is shifted by -72h\n"
     time = datetime.fromisoformat(json.loads(finished.out)["time"])
     assert timedelta(hours=71) < datetime.now(UTC) - time < timedelta(hours=73)
-    merged = {"metadata": {"annotations": {CLOCK_OFFSET_ANNOTATION: "soon"}}}
-    world.admin.merge(LEASE.path(LEASE_NAME, namespace), merged)
-    assert "not a shift of time: 'soon'" in asker.refusal("queue", "--operator-namespace", namespace)
+    assert "not a shift of time: 'soon'" in refusal
 
 
 def test_who_may_only_read_may_ask(world: World, asker: Asker, full: tuple[str, str, str], tmp_path: Path) -> None:

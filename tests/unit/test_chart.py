@@ -14,7 +14,7 @@ import yaml
 
 from bitgoeul import __version__
 from bitgoeul.api.kinds import KINDS
-from bitgoeul.api.names import GROUP, LEASE_NAME
+from bitgoeul.api.names import GROUP, LEASE_NAME, OPERATOR_NAMESPACE
 from bitgoeul.api.tenant_allocation import MemberRole
 from bitgoeul.cli.main import cli
 from bitgoeul.controller.preflight import MINIMUM_VERSION
@@ -27,6 +27,7 @@ from tests.unit.test_docs import codes, rows, section
 
 # Written by hand beside what is made.
 BY_HAND = {BASE / "kustomization.yaml", BASE / "namespace.yaml"}
+LEASE_KINDS = {"Namespace", "Role", "RoleBinding"}  # where the Lease is, not where the release is
 # Checked by the API server instead: values that go into a manifest as Kubernetes' own types.
 KUBERNETES_TYPES = {"nodeAffinity", "podAffinity", "podAntiAffinity", "podSelector", "namespaceSelector", "ipBlock"}
 INFO = 1
@@ -255,13 +256,28 @@ def test_the_image_is_what_the_values_say(image: Manifest, expected: str) -> Non
     assert pod_of({"image": image})["containers"][0]["image"] == expected
 
 
+@pytest.mark.parametrize("namespace", [OPERATOR_NAMESPACE, "operators"])
+def test_the_lease_is_in_the_same_place_for_all(namespace: str) -> None:
+    """Wherever a release is: its rights to the Lease are there, and a namespace that is missing is made and kept."""
+    objects = manifests(name="center", namespace=namespace)
+    by_kind = {obj["kind"]: obj for obj in objects}
+    assert {by_kind[kind]["metadata"]["namespace"] for kind in ("Role", "RoleBinding")} == {OPERATOR_NAMESPACE}
+    (subject,) = by_kind["RoleBinding"]["subjects"]
+    assert subject["namespace"] == by_kind["Deployment"]["metadata"]["namespace"] == namespace
+    made = [obj["metadata"] for obj in objects if obj["kind"] == "Namespace"]
+    assert [(one["name"], one["annotations"]) for one in made] == (
+        [] if namespace == OPERATOR_NAMESPACE else [(OPERATOR_NAMESPACE, KEEP)]
+    )
+
+
 def test_who_selects_finds_the_pods_and_their_port() -> None:
     """Service, NetworkPolicy, PodDisruptionBudget and ServiceMonitor, under any name of the release."""
     values = {
         "metrics": {"port": 9500, "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
         "networkPolicy": {"enabled": True, "from": [{"podSelector": {}}]},
     }
-    by_kind = {obj["kind"]: obj for obj in manifests(values, name="center", namespace="operators")}
+    objects = manifests(values, name="center", namespace="operators")
+    by_kind = {obj["kind"]: obj for obj in objects if obj["kind"] not in LEASE_KINDS}
     service, monitor, policy = (by_kind[kind] for kind in ("Service", "ServiceMonitor", "NetworkPolicy"))
     budget = by_kind["PodDisruptionBudget"]
     template = by_kind["Deployment"]["spec"]["template"]

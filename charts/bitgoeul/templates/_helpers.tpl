@@ -3,6 +3,10 @@
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name }}{{ end }}
 {{- end }}
 
+{{- define "bitgoeul.leaseNamespace" -}}
+bitgoeul-system
+{{- end }}
+
 {{- define "bitgoeul.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -37,8 +37,11 @@ MAX_POOL_NAME = 58
 QUOTA_NAME = "bitgoeul"
 LIMIT_RANGE_NAME = "bitgoeul"
 
+# Where the Lease is, wherever an operator runs: one lock for each cluster.
 OPERATOR_NAMESPACE = "bitgoeul-system"
 LEASE_NAME = "bitgoeul"
+# On the Lease: the namespace that its holder runs in.
+RUNS_IN_ANNOTATION = f"{GROUP}/namespace"
 # On the Lease: by how much the time is shifted by which the operator plans; absent: it is not.
 CLOCK_OFFSET_ANNOTATION = f"{GROUP}/clock-offset"
 

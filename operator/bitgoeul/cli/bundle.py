@@ -36,7 +36,8 @@ from bitgoeul.cli.queue import as_json as waiter_as_json
 from bitgoeul.cli.queue import line_up
 from bitgoeul.cli.redact import People, redacted, subjects_of
 from bitgoeul.cli.status import overview_as_json, read_overview
-from bitgoeul.cluster.client import Api, Object, current_namespace
+from bitgoeul.cluster.client import Api, Object
+from bitgoeul.cluster.credentials import current_namespace
 from bitgoeul.cluster.kinds import POD, TENANT_ALLOCATION, Kind
 from bitgoeul.controller.preflight import ask
 from bitgoeul.desired.allocation_status import instant
@@ -95,6 +96,7 @@ def is_list(content: Any) -> bool:
 
 @click.command(short_help="Write a support archive, without secrets.")
 @target_options
+@click.option("--operator-namespace", metavar="NAME", help="Where the operator runs.  [default: where its Lease says]")
 @click.option("--namespace", "-n", metavar="NAME", help="For tenants: one of theirs.  [default: the kubeconfig's]")
 @click.option(
     "--output",
@@ -103,7 +105,7 @@ def is_list(content: Any) -> bool:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where it goes; never over a file that is there.  [default: bitgoeul-bundle-<time>.tar.gz]",
 )
-def bundle(target: Target, namespace: str | None, output: Path | None) -> int:
+def bundle(target: Target, operator_namespace: str | None, namespace: str | None, output: Path | None) -> int:
     """
     Write what helps to find out what is wrong into one archive that only you can read: pools, allocations and what was
     made for them, nodes, Events, the operator with its logs, and what doctor, status, queue and calendar say.
@@ -117,7 +119,9 @@ def bundle(target: Target, namespace: str | None, output: Path | None) -> int:
         raise UserError(f"{output} is there already; name another file with -o")
     made = ask_cluster(
         target,
-        lambda api: assemble(api, target.namespace, namespace or current_namespace(target.kubeconfig, target.context)),
+        lambda api: assemble(
+            api, operator_namespace, namespace or current_namespace(target.kubeconfig, target.context)
+        ),
     )
     path = output or Path(f"{made.name}.tar.gz")
     write(path, pack(made))
@@ -126,18 +130,20 @@ def bundle(target: Target, namespace: str | None, output: Path | None) -> int:
     return 2 if made.unready else 0
 
 
-async def assemble(api: Api, operator_namespace: str, own_namespace: str) -> Bundle:
+async def assemble(api: Api, operator_namespace: str | None, own_namespace: str) -> Bundle:
     """
     Read everything, and take out what is nobody's business.
 
+    Args:
+        operator_namespace: Where the operator runs; None: where its Lease says.
     Raises:
         ClusterError: The API server does not answer at all.
     """
     version, readings = await ask(api, "/version"), Readings(api)
     found = await read_cluster(readings, operator_namespace, own_namespace)
     logs = await read_logs(readings, found[POD])
-    findings = await read_findings(readings, operator_namespace)
-    answers = await read_answers(readings, found, operator_namespace)
+    findings = await read_findings(readings)
+    answers = await read_answers(readings, found)
     answers |= {"doctor.json": {"checks": [finding_as_json(one) for one in findings]}} if findings else {}
     people = People.of(one for kind, objects in found.items() for obj in objects for one in subjects_of(kind, obj))
     files = {
@@ -160,16 +166,16 @@ def as_list(kind: Kind, objects: list[Object], people: People) -> Object:
     return {"apiVersion": "v1", "kind": "List", "items": [head | redacted(kind, obj, people) for obj in ordered]}
 
 
-async def read_findings(readings: Readings, operator_namespace: str) -> list[Finding]:
+async def read_findings(readings: Readings) -> list[Finding]:
     """What the doctor says, without who asked it."""
-    evidence = await readings.read("doctor", gather(readings.api, operator_namespace), None)
+    evidence = await readings.read("doctor", gather(readings.api), None)
     return [] if evidence is None else examine(replace(evidence, user=""))
 
 
-async def read_answers(readings: Readings, found: Found, operator_namespace: str) -> dict[str, Any]:
+async def read_answers(readings: Readings, found: Found) -> dict[str, Any]:
     """What ``status``, ``queue`` and ``calendar`` say; a tenant gets its own ``status``."""
     api = readings.api
-    picture = await readings.read("status, queue, calendar", look(api, operator_namespace), None)
+    picture = await readings.read("status, queue, calendar", look(api), None)
     if picture is not None:
         snapshot, plan = picture.planned()
         calendars = [calendar_as_json(one) for one in read_calendars(snapshot, plan)]
@@ -180,7 +186,7 @@ async def read_answers(readings: Readings, found: Found, operator_namespace: str
         }
     if len(found[TENANT_ALLOCATION]) != 1:
         return {}
-    offset = await readings.read("clock offset", read_offset(api, operator_namespace), timedelta())
+    offset = await readings.read("clock offset", read_offset(api), timedelta())
     with suppress(UserError):  # the operator has not seen it; the object itself says so
         return {"status.json": find_own(found[TENANT_ALLOCATION][0], offset, lists=False).as_json()}
     return {}

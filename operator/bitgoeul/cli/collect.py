@@ -17,6 +17,7 @@ from bitgoeul.api.names import (
     LEASE_NAME,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    OPERATOR_NAMESPACE,
 )
 from bitgoeul.cluster.client import Api, ApiError, NoAnswerError, Object
 from bitgoeul.cluster.kinds import (
@@ -35,6 +36,7 @@ from bitgoeul.cluster.kinds import (
     TENANT_ALLOCATION,
     Kind,
 )
+from bitgoeul.cluster.lease import runs_in
 from bitgoeul.errors import UserError
 
 # The labels that the chart and the kustomize base give the operator's Deployment and its pods.
@@ -97,11 +99,12 @@ def listing(kind: Kind, namespace: str = "") -> str:
     return f"list {kind.plural}{f' in {namespace}' if namespace else ''}"
 
 
-async def read_cluster(readings: Readings, operator_namespace: str, own_namespace: str) -> Found:
+async def read_cluster(readings: Readings, operator_namespace: str | None, own_namespace: str) -> Found:
     """
     Our kinds, what was made for tenants, nodes and storage classes of pools, the operator, and Events.
 
     Args:
+        operator_namespace: Where the operator runs; None: where its Lease says.
         own_namespace: Where a tenant works: whoever may not list everything gets what belongs to its allocation.
     """
     found: Found = {kind: await readings.all_of(kind) for kind in OWN_KINDS}
@@ -119,8 +122,9 @@ async def read_cluster(readings: Readings, operator_namespace: str, own_namespac
     found[NODE] = [node for node in nodes if any(of_pool(node, pool) for pool in found[ACCELERATOR_POOL])]
     used = {pool["spec"].get("storageClassName") for pool in found[STORAGE_POOL]}
     found[STORAGE_CLASS] = [one for one in await readings.all_of(STORAGE_CLASS) if one["metadata"]["name"] in used]
-    lease = await readings.one(f"lease in {operator_namespace}", LEASE, LEASE_NAME, operator_namespace)
+    lease = await readings.one(f"lease in {OPERATOR_NAMESPACE}", LEASE, LEASE_NAME, OPERATOR_NAMESPACE)
     found[LEASE] = [lease] if lease else []
+    operator_namespace = operator_namespace or runs_in(lease or {}) or OPERATOR_NAMESPACE
     for kind in (DEPLOYMENT, POD):
         found[kind] = await readings.all_of(kind, operator_namespace, OPERATOR_SELECTOR)
     found[EVENT] = await read_events(readings, found, operator_namespace)
@@ -169,7 +173,8 @@ async def read_events(readings: Readings, found: Found, operator_namespace: str)
     told = await readings.everywhere(EVENT, spaces, fields=f"reportingComponent={FIELD_MANAGER}")
     known = {one["metadata"]["uid"] for one in told}
     names = tuple(str(obj["metadata"]["name"]) for kind in (DEPLOYMENT, LEASE) for obj in found[kind])
-    around = await readings.all_of(EVENT, operator_namespace)
+    places = dict.fromkeys((operator_namespace, OPERATOR_NAMESPACE))
+    around = [one for place in places for one in await readings.all_of(EVENT, place)]
     return told + [
         one
         for one in around

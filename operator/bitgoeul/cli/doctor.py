@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bitgoeul.api.kinds import KINDS
-from bitgoeul.api.names import GROUP, LEASE_NAME
+from bitgoeul.api.names import GROUP, LEASE_NAME, OPERATOR_NAMESPACE
 from bitgoeul.cli.evidence import CHILDREN, LOOKED_AT, POLICY_KINDS, Evidence, Finding, Verdict
 from bitgoeul.cli.findings import examine
 from bitgoeul.cli.output import clean, print_data
@@ -36,7 +36,7 @@ def doctor(target: Target, output: str) -> int:
     Exits with 0 if nothing is bad, 1 if something is, and 2 if the installation is not ready: kinds are missing, or no
     operator leads.
     """
-    findings = examine(ask_cluster(target, lambda api: gather(api, target.namespace)))
+    findings = examine(ask_cluster(target, gather))
     if output == "table":
         for line in as_lines(findings):
             click.echo(line)
@@ -47,7 +47,7 @@ def doctor(target: Target, output: str) -> int:
     return 1 if any(one.verdict is Verdict.BAD for one in findings) else 0
 
 
-async def gather(api: Api, namespace: str) -> Evidence:
+async def gather(api: Api) -> Evidence:
     """
     Read all that is looked at, as far as the reader may.
 
@@ -58,7 +58,7 @@ async def gather(api: Api, namespace: str) -> Evidence:
     kinds = dict(zip(LISTED, await asyncio.gather(*(listed(api, kind) for kind in LISTED)), strict=True))
     lease, lease_refused = None, False
     try:
-        lease = await api.get(LEASE.path(LEASE_NAME, namespace))
+        lease = await api.get(LEASE.path(LEASE_NAME, OPERATOR_NAMESPACE))
     except ApiError as error:
         if error.status != 403:
             raise
@@ -74,8 +74,7 @@ async def gather(api: Api, namespace: str) -> Evidence:
         server_time=server_time,
         unserved=frozenset(kind for kind, found in kinds.items() if found == 404),
         user=user,
-        missing_rights=await missing_rights(api, namespace),
-        namespace=namespace,
+        missing_rights=await missing_rights(api),
         server=api.server,
     )
 
@@ -122,9 +121,9 @@ async def who_am_i(api: Api) -> tuple[str, datetime | None]:
     return str(user), None if at is None else date(at)
 
 
-async def missing_rights(api: Api, namespace: str) -> tuple[str, ...]:
+async def missing_rights(api: Api) -> tuple[str, ...]:
     """What the reader may not do of what commands that only look do."""
-    wanted = [("list", kind, "") for kind in LOOKED_AT] + [("get", LEASE, namespace)]
+    wanted = [("list", kind, "") for kind in LOOKED_AT] + [("get", LEASE, OPERATOR_NAMESPACE)]
     answers = await asyncio.gather(*(may(api, *one) for one in wanted))
     return tuple(f"{verb} {kind.plural}" for (verb, kind, _), may_do in zip(wanted, answers, strict=True) if not may_do)
 

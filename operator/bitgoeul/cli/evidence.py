@@ -87,7 +87,6 @@ class Evidence:
     unserved: frozenset[Kind] = frozenset()
     user: str = ""
     missing_rights: tuple[str, ...] = ()
-    namespace: str = ""
     server: str = ""
 
 

@@ -19,7 +19,8 @@ from bitgoeul.api.names import CLOCK_OFFSET_ANNOTATION, GROUP, LEASE_NAME, OPERA
 from bitgoeul.api.quantities import format_offset, parse_offset
 from bitgoeul.cli.connection import cluster_options, identity_options
 from bitgoeul.cluster.cache import Cache
-from bitgoeul.cluster.client import Api, ApiError, Identity, NoAnswerError, connect, overheard
+from bitgoeul.cluster.client import Api, ApiError, Identity, NoAnswerError, connect
+from bitgoeul.cluster.credentials import overheard
 from bitgoeul.cluster.kinds import LEASE, NAMESPACE, NODE, OWN_KINDS, RESOURCE_QUOTA, Kind
 from bitgoeul.controller.planner import observe
 from bitgoeul.controller.preflight import ask, check_version, served
@@ -69,11 +70,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Target:
-    """Which cluster is asked, as whom (None: as oneself), and where its operator keeps its Lease."""
+    """Which cluster is asked, and as whom (None: as oneself)."""
 
     kubeconfig: str | None
     context: str | None
-    namespace: str
     identity: Identity | None = None
 
 
@@ -86,22 +86,14 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         context: str | None,
         as_user: str,
         as_groups: tuple[str, ...],
-        operator_namespace: str,
         **rest: Any,
     ) -> Any:
         if as_groups and not as_user:
             raise click.UsageError("--as-group needs --as")
         identity = Identity(as_user, as_groups) if as_user else None
-        return command(Target(kubeconfig, context, operator_namespace, identity), **rest)
+        return command(Target(kubeconfig, context, identity), **rest)
 
-    with_operator = click.option(
-        "--operator-namespace",
-        default=OPERATOR_NAMESPACE,
-        show_default=True,
-        metavar="NAME",
-        help="Where the operator's Lease is, which says by which clock it plans.",
-    )(with_target)
-    return cluster_options(identity_options(with_operator))
+    return cluster_options(identity_options(with_target))
 
 
 def output_option(*forms: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -123,7 +115,7 @@ def read_picture(target: Target) -> Picture:
     Raises:
         UserError: The cluster does not answer or refuses; ``NotReadyError`` when it does not know our kinds.
     """
-    picture = ask_cluster(target, lambda api: look(api, target.namespace))
+    picture = ask_cluster(target, look)
     tell_shift(picture.offset)
     return picture
 
@@ -156,7 +148,7 @@ def ask_cluster(target: Target, question: Callable[[Api], Awaitable[T]]) -> T:
     return asyncio.run(put())
 
 
-async def look(api: Api, namespace: str) -> Picture:
+async def look(api: Api) -> Picture:
     """List what planning looks at."""
     check_version(api.server, await ask(api, "/version"))
     missing = [kind.kind for kind in OWN_KINDS if not await served(api, kind.path())]
@@ -175,25 +167,26 @@ async def look(api: Api, namespace: str) -> Picture:
         observed=observed,
         live={(kind.kind, entry.obj["metadata"]["name"]): entry.obj for kind in OWN_KINDS for entry in cache.all(kind)},
         wall=present(),
-        offset=await read_offset(api, namespace),
+        offset=await read_offset(api),
     )
 
 
-async def read_offset(api: Api, namespace: str) -> timedelta:
+async def read_offset(api: Api) -> timedelta:
     """
     The shift that the operator publishes; none where there is no Lease.
 
     Raises:
         UserError: It publishes something else.
     """
-    lease = await api.get(LEASE.path(LEASE_NAME, namespace))
+    lease = await api.get(LEASE.path(LEASE_NAME, OPERATOR_NAMESPACE))
     annotations = ((lease or {}).get("metadata") or {}).get("annotations") or {}
     text = annotations.get(CLOCK_OFFSET_ANNOTATION, "0s")
     try:
         return parse_offset(text)
     except QuantityError as error:
         raise UserError(
-            f"Lease {namespace}/{LEASE_NAME}: annotation {CLOCK_OFFSET_ANNOTATION}: {error}; the operator writes it"
+            f"Lease {OPERATOR_NAMESPACE}/{LEASE_NAME}: annotation {CLOCK_OFFSET_ANNOTATION}: {error}; "
+            "the operator writes it"
         ) from error
 
 

@@ -48,7 +48,12 @@ def read_offset(_: click.Context, __: click.Parameter, value: str) -> timedelta:
     help="Port of /metrics, /healthz and /readyz; 0 takes a free one, as the default does where it is taken.",
 )
 @click.option(
-    "--namespace", default=OPERATOR_NAMESPACE, show_default=True, envvar="POD_NAMESPACE", help="Where the Lease lives."
+    "--namespace",
+    default=OPERATOR_NAMESPACE,
+    show_default=True,
+    envvar="POD_NAMESPACE",
+    metavar="NAME",
+    help="Where this operator runs; its Lease says so, and is in bitgoeul-system whatever stands here.",
 )
 @click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 256), help="Tenants at a time.")
 @click.option(

@@ -33,7 +33,8 @@ from bitgoeul.cli.pools import WIDE_COLUMNS as WIDE_POOLS
 from bitgoeul.cli.pools import PoolState, as_wide_row, read_pools, waiting_text
 from bitgoeul.cli.pools import as_json as pool_as_json
 from bitgoeul.cli.why import advise, command_for, headline, pool_at_issue
-from bitgoeul.cluster.client import Api, ApiError, current_namespace
+from bitgoeul.cluster.client import Api, ApiError
+from bitgoeul.cluster.credentials import current_namespace
 from bitgoeul.cluster.kinds import NAMESPACE, TENANT_ALLOCATION
 from bitgoeul.desired.pool_status import as_field
 from bitgoeul.errors import UserError
@@ -115,7 +116,7 @@ def status(target: Target, output: str, namespace: str | None, name: str | None)
 async def survey(api: Api, target: Target) -> Picture | None:
     """Everything; None to whoever may not list it."""
     try:
-        return await look(api, target.namespace)
+        return await look(api)
     except ApiError as error:
         if error.status != 403:
             raise
@@ -135,7 +136,7 @@ async def read_own(api: Api, target: Target, namespace: str | None, name: str | 
     if obj is None:
         raise UserError(f"there is no TenantAllocation {name}; see: kubectl get ta")
     try:
-        offset = await read_offset(api, target.namespace)
+        offset = await read_offset(api)
     except ApiError as error:
         if error.status != 403:
             raise
