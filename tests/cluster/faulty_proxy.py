@@ -21,6 +21,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,9 @@ class FaultyProxy:
     Attributes:
         writes: Every counted write since the last ``arm``, in the order in which they were applied.
         requests: Time, by the monotonic clock, and text of each request of any kind.
+        date_shift: By how many seconds the API server's clock is ahead, as far as its answers tell.
+        refusal: An answer, status and message, that every request gets instead of its own; None: they get their own.
+        refused_paths: The same for requests of some paths only.
     """
 
     def __init__(self, plane: ControlPlane, folder: Path) -> None:
@@ -98,6 +103,9 @@ class FaultyProxy:
         self._folder = folder
         self.writes: list[Write] = []
         self.requests: list[tuple[float, str]] = []
+        self.date_shift = 0.0
+        self.refusal: tuple[int, str] | None = None
+        self.refused_paths: dict[str, tuple[int, str]] = {}
         self.port = 0
         self._faults: tuple[Fault, ...] = ()
         self._dead: set[str] = set()  # clients; what they have left in flight is not let through
@@ -191,6 +199,10 @@ class FaultyProxy:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         client = request.path.split("/")[1]
         self.requests.append((time.monotonic(), f"{request.method} {request.path_qs.removeprefix(f'/{client}')}"))
+        refusal = self.refusal or self.refused_paths.get(request.path.removeprefix(f"/{client}"))
+        if refusal is not None:
+            status, message = refusal
+            return web.json_response({"kind": "Status", "message": message, "code": status}, status=status)
         if "watch" in request.query:
             return await self._stream(request)
         body = await request.read()
@@ -213,7 +225,11 @@ class FaultyProxy:
         try:
             async with self._ask(request, body) as answer:
                 raw = await answer.read()
-                return web.Response(status=answer.status, headers=end_to_end(answer.headers), body=raw)
+                headers = end_to_end(answer.headers)
+                if self.date_shift:
+                    told = parsedate_to_datetime(headers["Date"]) + timedelta(seconds=self.date_shift)
+                    headers["Date"] = format_datetime(told, usegmt=True)
+                return web.Response(status=answer.status, headers=headers, body=raw)
         except aiohttp.ClientError:
             abort(request)
             raise asyncio.CancelledError from None

@@ -10,7 +10,14 @@ import pytest
 
 from bitgoeul.api.crd import build_crd
 from bitgoeul.api.kinds import KINDS
-from bitgoeul.api.names import ALLOCATION_LABEL, CLOCK_OFFSET_ANNOTATION, GROUP, MANAGED_BY, MANAGED_BY_LABEL
+from bitgoeul.api.names import (
+    ALLOCATION_LABEL,
+    CLOCK_OFFSET_ANNOTATION,
+    GROUP,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    RUNS_IN_ANNOTATION,
+)
 from bitgoeul.cli.doctor import LISTED, as_lines
 from bitgoeul.cli.evidence import Evidence, Finding, Verdict
 from bitgoeul.cli.findings import examine
@@ -27,9 +34,15 @@ from bitgoeul.desired.allocation_status import instant
 from tests.unit.builders import NOW, Manifest, make_accelerator_pool, make_allocation, make_namespace, make_quota
 
 
-def lease(seconds: float = 0, annotations: Manifest | None = None) -> Manifest:
-    """A Lease that was renewed so long ago."""
+def lease(seconds: float = 0, annotations: Manifest | None = None, written: float | None = None) -> Manifest:
+    """A Lease that was renewed so long ago by its holder's clock, and ``written`` so long ago by the API server's."""
     spec = {"holderIdentity": "one", "renewTime": instant(NOW - timedelta(seconds=seconds)), "leaseDurationSeconds": 15}
+    if written is not None:
+        fields = [
+            {"time": instant(NOW), "fieldsV1": {"f:metadata": {"f:labels": {}}}},
+            {"time": instant(NOW - timedelta(seconds=written)), "fieldsV1": {"f:spec": {"f:renewTime": {}}}},
+        ]
+        return {"metadata": {"annotations": annotations or {}, "managedFields": fields}, "spec": spec}
     return {"metadata": {"annotations": annotations or {}}, "spec": spec}
 
 
@@ -42,7 +55,6 @@ WELL = Evidence(
     here=NOW,
     server_time=NOW,
     user="dain",
-    namespace="bitgoeul-system",
     server="https://one",
 )
 
@@ -74,6 +86,25 @@ def test_all_is_well() -> None:
         pytest.param("operator", {"lease": None}, "bad", True, "no Lease in namespace bitgoeul-system", id="no lease"),
         pytest.param("operator", {"lease": lease(20)}, "ok", False, "one leads", id="a Lease that is late"),
         pytest.param("operator", {"lease": lease(21)}, "bad", True, "not renewed its Lease for 21 s", id="dead"),
+        pytest.param(
+            "operator", {"lease": lease(602, written=2)}, "bad", False, "one leads, with a clock that is 600 s behind",
+            id="a leader with a clock that is far behind",
+        ),
+        pytest.param(
+            "operator", {"lease": lease(-40, written=1)}, "bad", False, "41 s ahead of the API server's: no end is",
+            id="a leader with a clock that is far ahead",
+        ),
+        pytest.param(
+            "operator", {"lease": lease(12, written=2)}, "warn", False, "10 s behind", id="a leader with a slow clock"
+        ),
+        pytest.param(
+            "operator", {"lease": lease(0, written=40)}, "bad", True, "not renewed its Lease for 40 s",
+            id="dead, with a clock that was ahead",
+        ),
+        pytest.param(
+            "operator", {"lease": lease(1, {RUNS_IN_ANNOTATION: "elsewhere"}, written=1)}, "ok", False,
+            "one in namespace elsewhere leads", id="where it runs",
+        ),
         pytest.param("operator", {"lease": lease(-6)}, "warn", False, "6 s ahead", id="a leader with a fast clock"),
         pytest.param(
             "operator", {"lease": lease(30), "server_time": NOW - timedelta(seconds=30)}, "ok", False, "one leads",

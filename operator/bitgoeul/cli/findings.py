@@ -23,6 +23,7 @@ from bitgoeul.api.names import (
     CLOCK_OFFSET_ANNOTATION,
     GROUP,
     MAX_POOL_NAME,
+    OPERATOR_NAMESPACE,
     RETAINED_LABEL,
 )
 from bitgoeul.cli.evidence import (
@@ -51,6 +52,8 @@ from bitgoeul.cluster.kinds import (
     RESOURCE_QUOTA,
     TENANT_ALLOCATION,
 )
+from bitgoeul.cluster.lease import runs_in
+from bitgoeul.controller.clock import MOST_SKEW_SECONDS
 from bitgoeul.controller.preflight import check_version
 from bitgoeul.desired.admission_policies import build_pool_policies
 from bitgoeul.desired.drift import differs
@@ -62,6 +65,7 @@ from bitgoeul.planning.terms import read_moment
 INSTALL_KINDS = "bitgoeul crds | kubectl apply -f -"
 SKEW = timedelta(seconds=5)  # clocks that differ by less are the same
 DEFAULT_LEASE_SECONDS = 15
+SET_CLOCK = "timedatectl set-ntp true"
 NOTHING = 1_000_000  # held back: more devices than any pool has
 
 
@@ -117,19 +121,40 @@ def check_operator(evidence: Evidence) -> Finding:
     if evidence.lease_refused:
         return unread(name, "get leases")
     if evidence.lease is None:
-        return unready(name, f"there is no Lease in namespace {evidence.namespace}", start)
+        return unready(name, f"there is no Lease in namespace {OPERATOR_NAMESPACE}", start)
     spec = evidence.lease.get("spec") or {}
     holder, renewed = str(spec.get("holderIdentity") or ""), read_moment(spec.get("renewTime"))
     if not holder or renewed is None:
         return unready(name, "nobody leads: the last operator gave its Lease up", start)
-    age = (evidence.server_time or evidence.here) - date(renewed)
+    written = written_at(evidence.lease)
+    age = (evidence.server_time or evidence.here) - date(renewed if written is None else written)
     if age > timedelta(seconds=int(spec.get("leaseDurationSeconds") or DEFAULT_LEASE_SECONDS)) + SKEW:
         found = f"nobody leads: {holder} has not renewed its Lease for {round(age.total_seconds())} s"
         return unready(name, found, start)
-    if age < -SKEW:
-        found = f"the clock of {holder} is {round(-age.total_seconds())} s ahead of the API server's"
-        return Finding(name, Verdict.WARN, found, "timedatectl set-ntp true")
-    return Finding(name, Verdict.OK, f"{holder} leads")
+    place = runs_in(evidence.lease)
+    where = f"{holder} in namespace {place}" if place else holder
+    ahead = max(-age, timedelta(0)) if written is None else date(renewed) - date(written)
+    if abs(ahead) > SKEW:
+        direction = "ahead of" if ahead > timedelta(0) else "behind"
+        found = (
+            f"{where} leads, with a clock that is {round(abs(ahead).total_seconds())} s {direction} the API server's"
+        )
+        if abs(ahead) <= timedelta(seconds=MOST_SKEW_SECONDS):
+            return Finding(name, Verdict.WARN, found, SET_CLOCK)
+        return Finding(name, Verdict.BAD, f"{found}: no end is acted on meanwhile", SET_CLOCK)
+    return Finding(name, Verdict.OK, f"{where} leads")
+
+
+def written_at(lease: Mapping[str, Any]) -> int | None:
+    """
+    Return when a Lease was last renewed by the API server's own clock; None: it does not say.
+
+    The time in the Lease itself is the holder's, and says nothing where that one's clock is wrong.
+    """
+    for entry in lease["metadata"].get("managedFields") or ():
+        if "f:renewTime" in ((entry.get("fieldsV1") or {}).get("f:spec") or {}):
+            return read_moment(entry.get("time"))
+    return None
 
 
 def check_clock(evidence: Evidence) -> Finding:
@@ -145,7 +170,7 @@ def check_clock(evidence: Evidence) -> Finding:
     skew = evidence.here - evidence.server_time
     if abs(skew) > SKEW:
         found = f"this machine's clock and the API server's are {round(abs(skew).total_seconds())} s apart"
-        return Finding(name, Verdict.WARN, found, "timedatectl set-ntp true")
+        return Finding(name, Verdict.WARN, found, SET_CLOCK)
     return Finding(name, Verdict.OK, "not shifted, and the same here as at the API server")
 
 

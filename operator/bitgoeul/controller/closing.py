@@ -8,6 +8,7 @@ until its time is over and the policy says Delete.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from bitgoeul.api.tenant_allocation import Member, MemberRole
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.client import Api
 from bitgoeul.cluster.kinds import TENANT_ALLOCATION
+from bitgoeul.controller.clock import NOT_ACTED_ON, Clocks
 from bitgoeul.controller.enforcement import LowerGrant
 from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings, positive
@@ -27,9 +29,12 @@ from bitgoeul.desired.allocation_status import Place, Progress
 from bitgoeul.desired.world import NamespaceTarget
 from bitgoeul.planning.allocations import Allocation
 from bitgoeul.planning.decisions import Decision
-from bitgoeul.planning.life import Course
+from bitgoeul.planning.life import Course, Halt
 from bitgoeul.planning.moments import date
 from bitgoeul.planning.pools import PoolKind
+
+# Data that is due is looked at twice, with a comparison of the clocks in between: it does not come back.
+SECOND_LOOK_SECONDS = 10.0
 
 
 class Closing:
@@ -44,9 +49,13 @@ class Closing:
         holdings: Holdings,
         eviction: Eviction,
         lower_grant: LowerGrant,
+        clocks: Clocks,
     ) -> None:
         self._cache = cache
         self._api = api
+        self._clocks = clocks
+        # By UID of an allocation: of which generation its data was seen to be due first, and when, monotonic.
+        self._due: dict[str, tuple[int, float]] = {}
         self._keeper = keeper
         self._takedown = takedown
         self._holdings = holdings
@@ -68,7 +77,9 @@ class Closing:
             for name, namespace in sorted(self._cache.owned_namespaces(allocation.uid).items())
             if not namespace.view.retained
         }
-        erasing = decision.course is Course.ERASED and await self._still(entry)
+        held_up = self._clocks.apart and decision.halt is Halt.NO  # a suspension is somebody's word, and goes on
+        due = decision.course is Course.ERASED
+        erasing = self._due_twice(entry, due=due) and await self._still(entry)
         open_ones = [name for name, namespace in owned.items() if not namespace.view.terminating]
         # All quotas first: whatever becomes of the pods of one namespace, no other one stays open.
         closing = (
@@ -76,7 +87,8 @@ class Closing:
             for name in open_ones
         )
         settled = all(await together(closing))
-        pods = sum([await self._eviction.all_of(name, evicted_since(decision)) for name in open_ones])
+        since = None if held_up else evicted_since(decision)
+        pods = sum([await self._eviction.all_of(name, since) for name in open_ones])
         if erasing:
             for name in open_ones:
                 await self._takedown.finish(closed(name, allocation), current.world, delete=True)
@@ -86,12 +98,25 @@ class Closing:
         places |= {name: Place(found.uid, allocation.placed.get(name, {})) for name, found in owned.items()}
         return Progress(
             reason=Reason.DRAINING,
-            message=self._message(len(owned), pods, erasing=erasing),
+            message=self._message(len(owned), pods, erasing=erasing, held_up=held_up and (decision.evict or due)),
             namespaces=dict.fromkeys(places, False),
             places=places,
-            draining=not drained and (decision.evict or erasing or not settled),
+            draining=(not drained and (decision.evict or erasing or not settled)) or (due and bool(open_ones)),
             drained=drained,
         )
+
+    def _due_twice(self, entry: Entry, *, due: bool) -> bool:
+        """Whether data was due at two looks, and the clocks agreed all the time and were compared in between."""
+        if not due or self._clocks.apart:
+            self._due.pop(entry.uid, None)
+            return False
+        now, generation = time.monotonic(), entry.view.generation
+        seen, first = self._due.get(entry.uid, (generation, now))
+        if seen != generation:
+            first = now
+        self._due[entry.uid] = (generation, first)
+        compared = self._clocks.agreed_at
+        return now >= first + SECOND_LOOK_SECONDS and compared is not None and compared > first
 
     async def _still(self, entry: Entry) -> bool:
         """Whether this is still what is asked for, by the API server and not by the cache: data does not come back."""
@@ -119,10 +144,11 @@ class Closing:
         return any(pool.kind is PoolKind.ACCELERATORS for pool in lowered)
 
     @staticmethod
-    def _message(namespaces: int, pods: int, *, erasing: bool) -> str:
+    def _message(namespaces: int, pods: int, *, erasing: bool, held_up: bool) -> str:
         if erasing:
             return f"{namespaces} namespace{'s' if namespaces != 1 else ''} being deleted" if namespaces else ""
-        return f"{pods} pod{'s' if pods != 1 else ''} still running" if pods else ""
+        running = f"{pods} pod{'s' if pods != 1 else ''} still running" if pods else ""
+        return "; ".join(part for part in (running, NOT_ACTED_ON if held_up else "") if part)
 
 
 def closed(name: str, allocation: Allocation) -> NamespaceTarget:

@@ -16,6 +16,7 @@ from bitgoeul.api.conditions import Reason
 from bitgoeul.api.tenant_allocation import ClaimRequest, DeletionPolicy
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.kinds import NAMESPACE
+from bitgoeul.controller.clock import NOT_ACTED_ON, Clocks
 from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings, positive
 from bitgoeul.controller.namespaces import NamespaceKeeper
@@ -59,6 +60,7 @@ class Enforcement:
         eviction: Eviction,
         lower_grant: LowerGrant,
         plan_clock: Callable[[], datetime],
+        clocks: Clocks,
     ) -> None:
         self._cache = cache
         self._keeper = keeper
@@ -67,6 +69,7 @@ class Enforcement:
         self._eviction = eviction
         self._lower_grant = lower_grant
         self._plan_clock = plan_clock
+        self._clocks = clocks
 
     async def run(self, entry: Entry, decision: Decision, current: Round) -> Progress:
         """
@@ -110,7 +113,9 @@ class Enforcement:
             devices = any(pool.kind is PoolKind.ACCELERATORS for pool in excess)
             drain_at = await self._shrink(allocation, excess, lay, current) if devices or lay.over else None
             # What is held beyond the quotas has time, or nobody ends it; what only waits for a policy to act has not.
-            has_time = drain_at is None or drain_at > self._plan_clock()
+            held_up = drain_at is not None and self._clocks.apart
+            has_time = drain_at is None or drain_at > self._plan_clock() or held_up
+            message = f"{message}; {NOT_ACTED_ON}" if held_up else message
             patient = all(gone) and bool(excess or lay.over) and has_time
             return replace(
                 open_doors,
@@ -242,7 +247,7 @@ class Enforcement:
         more = any(amount > allocation.excess.get(pool, 0) for pool, amount in excess.items())
         begun = allocation.excess_drain_at if not more else None  # a further shrink has a grace of its own
         due = date(begun or moment(now) + terms.grace)
-        if now >= due:
+        if now >= due and not self._clocks.apart:
             for name in lay.staying:
                 pools = current.world.accelerators
                 limits = {spec.resource_name: 0 for spec in pools.values()}
