@@ -27,6 +27,8 @@ from tests.dashboards.shared import firing_alerts
 ERROR = 'result="error"'
 # As the alert BitgoeulStateStale has it.
 STALE = 300.0
+# As the alert BitgoeulClockSkew has it.
+SKEW = 30.0
 NO_ANSWER = 'code="0"'
 RESULT_COLORS = {"success": colors.OK, "retry": colors.WARNING, "error": colors.BAD}
 
@@ -37,7 +39,7 @@ def standing() -> list[stat.Panel]:
     return [
         number(
             "Leading",
-            "Replicas that hold the Lease and act: exactly 1 in each cluster.",
+            "Replicas that hold the Lease and may write: exactly 1 in each cluster.",
             Query(f"sum by (cluster) ({select('bitgoeul_leading')})", "leading {{cluster}}"),
             unit=COUNT,
             steps=((None, colors.BAD), (1, colors.OK), (2, colors.BAD)),
@@ -65,6 +67,22 @@ def standing() -> list[stat.Panel]:
             Query(latest("bitgoeul_clock_offset_seconds"), "offset {{cluster}}"),
             unit=SPAN,
             nothing="nobody leads",
+        ),
+        number(
+            "Clock skew",
+            "How far the API server's clock is ahead of that of an operator's host; below 0: behind. Beyond 30 s "
+            "nothing is evicted or deleted because a date has come.",
+            Query(latest("bitgoeul_clock_skew_seconds"), "skew {{cluster}}"),
+            unit=SECONDS,
+            decimals=0,
+            steps=(
+                (None, colors.BAD),
+                (-SKEW, colors.WARNING),
+                (-5, colors.OK),
+                (5, colors.WARNING),
+                (SKEW, colors.BAD),
+            ),
+            nothing="not compared",
         ),
         number(
             "Errors of passes",
@@ -220,6 +238,18 @@ def build() -> table.Panel:
     )
 
 
+def checks() -> table.Panel:
+    """Which checks fail where."""
+    return rows(
+        "Checks",
+        "Checks of each replica, those of /readyz among them: 1 fails. What is wrong, /readyz itself says.",
+        {"check": "Check", "instance": "Instance"},
+        Column("Fails", latest("bitgoeul_check_failing", "check", "instance"), COUNT),
+        sort="Fails",
+        descending=True,
+    )
+
+
 def last_success() -> table.Panel:
     """When work on each kind last succeeded."""
     last = latest("bitgoeul_reconcile_last_success_timestamp_seconds", "kind")
@@ -247,7 +277,10 @@ def operator_health() -> Json:
             Row("Process", resources()),
             Row(
                 "Builds and alerts",
-                [sized(build(), 14, 6), sized(last_success(), 10, 6), sized(firing_alerts(), 24, 6)],
+                [
+                    *(sized(build(), 14, 6), sized(last_success(), 10, 6)),
+                    *(sized(checks(), 10, 6), sized(firing_alerts(), 14, 6)),
+                ],
             ),
         ],
     )

@@ -41,6 +41,23 @@ CASES = (
     ),
     Case("BitgoeulNoAnswer", "the API server is away", {ANSWERED: Count(6, 0), UNANSWERED: Count(0, 1)}),
     Case("BitgoeulNoAnswer", "of ten one has no answer", {ANSWERED: Count(9, 9), UNANSWERED: Count(0, 1)}, labels=None),
+    Case("BitgoeulClockSkew", "the host's clock is ahead", {"bitgoeul_clock_skew_seconds": Level(0.2, -3600)}),
+    Case("BitgoeulClockSkew", "the host's clock is behind", {"bitgoeul_clock_skew_seconds": Level(0.2, 31)}),
+    Case(
+        "BitgoeulClockSkew", "the clocks differ by seconds", {"bitgoeul_clock_skew_seconds": Level(0, -29)}, labels=None
+    ),
+    Case(
+        "BitgoeulCheckFailing",
+        "a kind may not be listed any more",
+        {'bitgoeul_check_failing{check="lists"}': Level(0, 1), 'bitgoeul_check_failing{check="cache"}': 0},
+        {"check": "lists"},
+    ),
+    Case(
+        "BitgoeulCheckFailing",
+        "clocks differ, which has an alert of its own",
+        {'bitgoeul_check_failing{check="clock"}': Level(0, 1)},
+        labels=None,
+    ),
     Case("BitgoeulDecisionSLOFastBurn", "a half is late", {DECIDED: Count(1, 1), IN_TIME: Count(1, 0.5)}),
     Case(
         "BitgoeulDecisionSLOFastBurn",

@@ -79,6 +79,7 @@ BY_REASON = {
 
 # What a platform engineer looks at when a pool is not as it should be; in other cases nobody has to act.
 POOL_COMMANDS = {
+    Reason.APPLY_FAILED: "kubectl describe {kind} {pool}",
     Reason.NO_NODES_MATCH: "kubectl get nodes --show-labels",
     Reason.CAPACITY_LOST: "bitgoeul calendar --pool {pool}",
     Reason.PROMISES_EXCEED_PLAN: "bitgoeul calendar --pool {pool}",

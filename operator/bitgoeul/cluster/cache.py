@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bitgoeul.api import AcceleratorPool, StoragePool
-from bitgoeul.cluster.client import Api, Object
+from bitgoeul.cluster.client import Api, ApiError, Object, OlderDataError
 from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
     NAMESPACE,
@@ -29,6 +29,7 @@ from bitgoeul.cluster.kinds import (
     Kind,
     trim,
 )
+from bitgoeul.cluster.troubles import Troubles
 from bitgoeul.planning.allocations import read_allocation
 from bitgoeul.planning.observed import namespace_view, node_view, quota_view
 
@@ -91,6 +92,7 @@ class Cache:
         self._in_namespace: dict[tuple[Kind, str], dict[str, Entry]] = {}
         self._owned: dict[str, dict[str, Entry]] = {}  # UID of an allocation → its namespaces
         self._gone: dict[tuple[Kind, Key], tuple[int, float]] = {}
+        self._newest: dict[Kind, int] = dict.fromkeys(WATCHED, 0)
         self._tidied_at = time.monotonic()
         self.listener: Listener | None = None
         self.synced = False
@@ -100,6 +102,10 @@ class Cache:
 
     def all(self, kind: Kind) -> Iterator[Entry]:
         return iter(self._objects[kind].values())
+
+    def newest(self, kind: Kind) -> int:
+        """The highest version of anything of a kind that was ever seen; kinds may be stored apart from each other."""
+        return self._newest[kind]
 
     def count(self, kind: Kind) -> int:
         return len(self._objects[kind])
@@ -116,6 +122,7 @@ class Cache:
         key = key_of(obj)
         metadata = obj["metadata"]
         version = int(metadata["resourceVersion"])
+        self._newest[kind] = max(self._newest[kind], version)
         known = self._objects[kind].get(key)
         if known is not None and version <= known.version:
             return False
@@ -139,6 +146,7 @@ class Cache:
         """Take in a deletion; False when what is known is newer than what was deleted."""
         key = key_of(obj)
         version = int(obj["metadata"].get("resourceVersion") or 0)
+        self._newest[kind] = max(self._newest[kind], version)
         known = self._objects[kind].get(key)
         if known is not None and version and version < known.version:
             return False
@@ -155,6 +163,7 @@ class Cache:
 
     def replace(self, kind: Kind, objects: Iterable[Object], version: int) -> None:
         """Take in a complete list, and drop what it no longer has: the watch may have missed deletions."""
+        self._newest[kind] = max(self._newest[kind], version)
         seen: set[Key] = set()
         for obj in objects:
             # Items of a list leave out kind and apiVersion.
@@ -201,14 +210,32 @@ def discard(index: dict[Any, dict[str, Entry]], group: Any, name: str) -> None:
         del index[group]
 
 
-async def load(cache: Cache, api: Api) -> None:
+async def load(cache: Cache, api: Api, troubles: Troubles | None = None) -> None:
     """
     List everything once; afterwards the cache is complete and ``synced``.
 
     Repeated every few minutes it also removes ghosts: a watch that had to start anew does not tell what was deleted
-    meanwhile.
+    meanwhile. A kind that is refused keeps no other from being listed.
+
+    Args:
+        troubles: Takes in which kinds are refused.
+    Raises:
+        OlderDataError: A list is older than what was known before it was asked for.
+        ClusterError: A kind is refused, or there is no answer.
     """
+    troubles, refused = troubles or Troubles(), None
     for kind in WATCHED:
-        objects, version = await api.list_all(kind.path(), kind.selector)
+        before, what = cache.newest(kind), f"list {kind.plural}"
+        try:
+            objects, version = await api.list_all(kind.path(), kind.selector)
+        except ApiError as error:
+            troubles.failed(what, error)
+            refused = refused or error
+            continue
+        troubles.succeeded(what)
+        if int(version or 0) < before:
+            raise OlderDataError(kind.plural, version, before)
         cache.replace(kind, objects, int(version or 0))
+    if refused is not None:
+        raise refused
     cache.synced = True

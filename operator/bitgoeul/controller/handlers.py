@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,11 +18,13 @@ import aiohttp
 import kopf
 
 from bitgoeul.cluster.cache import Cache
-from bitgoeul.cluster.client import Api
+from bitgoeul.cluster.client import Api, read_json
 from bitgoeul.cluster.kinds import WATCHED, Kind
+from bitgoeul.cluster.troubles import Troubles
 from bitgoeul.errors import ClusterError
 
 WIND_DOWN_SECONDS = 1.0
+LOGIN_SECONDS = 1.0
 # Without one kopf asks the system for the user's name, and a container's user has none. Nobody else reads it.
 IDENTITY: Any = "bitgoeul"
 
@@ -120,21 +123,37 @@ def build_handler(kind: Kind, cache: Cache) -> Any:
     return handle
 
 
-def build_listener(api: Api, on_listed: Callable[[], None]) -> aiohttp.ClientMiddlewareType:
-    """What notices, on kopf's way to the API server, that a watch begins with a list: kopf itself does not tell."""
-    lists = {urlsplit(api.server + kind.path()).path for kind in WATCHED}
+def build_listener(api: Api, on_listed: Callable[[], None], troubles: Troubles) -> aiohttp.ClientMiddlewareType:
+    """What notices, on kopf's way to the API server, that a watch begins with a list, or is refused: kopf is silent."""
+    kinds = {urlsplit(api.server + kind.path()).path: kind for kind in WATCHED}
 
     async def notice(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         response = await send(request)
-        if response.ok and request.url.path in lists and "watch" not in request.url.query:
-            on_listed()
+        kind = kinds.get(request.url.path)
+        if kind is None:
+            return response
+        watching = "watch" in request.url.query
+        # A watch is refused by its list, too.
+        what = f"watch {kind.plural}" if watching else f"list {kind.plural} to watch"
+        if response.ok:
+            troubles.succeeded(what)
+            if not watching:
+                on_listed()
+        elif response.status != HTTPStatus.GONE:  # too old a version: what comes next is a list
+            said = read_json(await response.read()).get("message") or response.reason
+            troubles.failed(what, f"HTTP {response.status}: {said}")
         return response
 
     return notice
 
 
 async def watch(
-    api: Api, cache: Cache, stop: asyncio.Event, on_started: Callable[[], None], on_listed: Callable[[], None]
+    api: Api,
+    cache: Cache,
+    stop: asyncio.Event,
+    on_started: Callable[[], None],
+    on_listed: Callable[[], None],
+    troubles: Troubles,
 ) -> None:
     """
     Watch everything until ``stop`` is set.
@@ -143,6 +162,7 @@ async def watch(
         on_started: Called when kopf has put itself in place; it takes SIGTERM and SIGINT for itself then.
         on_listed: Called when a watch has begun, or begun anew, with a list. Of what was deleted before that, and after
             the events that came last, there is no event.
+        troubles: Takes in which kinds are refused.
     Raises:
         ClusterError: A watch ended for good (a CRD was deleted, credentials are refused). What cannot go on has to end
             the process: the next one starts from the API.
@@ -153,7 +173,11 @@ async def watch(
     sessions: list[aiohttp.ClientSession] = []
 
     async def login(**_: Any) -> kopf.AiohttpSession:
-        sessions.append(api.open_session(0, build_listener(api, on_listed)))
+        if sessions:  # what the last one had is refused: this is asked again and again, without a pause
+            await asyncio.sleep(LOGIN_SECONDS)
+            while api.refused_since is not None:  # noqa: ASYNC110 - the Lease's requests find out
+                await asyncio.sleep(LOGIN_SECONDS)
+        sessions.append(api.open_session(0, build_listener(api, on_listed, troubles)))
         return kopf.AiohttpSession(server=api.server, aiohttp_session=sessions[-1])
 
     kopf.on.login(registry=registry)(login)

@@ -18,17 +18,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bitgoeul import __version__
+from bitgoeul.api.conditions import Reason
 from bitgoeul.api.names import CLOCK_OFFSET_ANNOTATION, OPERATOR_NAMESPACE
 from bitgoeul.api.quantities import format_offset
 from bitgoeul.cluster.cache import Cache, Entry, load
-from bitgoeul.cluster.client import Api, ApiError, NoAnswerError
+from bitgoeul.cluster.client import Api, ApiError, NoAnswerError, OlderDataError
 from bitgoeul.cluster.events import Recorder
 from bitgoeul.cluster.kinds import ACCELERATOR_POOL, NAMESPACE, STORAGE_POOL, TENANT_ALLOCATION
 from bitgoeul.cluster.lease import Lease
+from bitgoeul.cluster.troubles import Troubles
 from bitgoeul.cluster.writer import NotLeadingError, Writer
-from bitgoeul.controller.clock import ShiftedClock, wall_clock
+from bitgoeul.controller.clock import Clocks, ShiftedClock, wall_clock
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.handlers import watch
+from bitgoeul.controller.health import Health
 from bitgoeul.controller.milestones import Milestones
 from bitgoeul.controller.planner import Planner, Round
 from bitgoeul.controller.pools import Pools
@@ -50,9 +53,9 @@ RETRY_SECONDS = 1.0
 SPREAD_SECONDS = 60.0
 RELIST_SECONDS = 1.0  # watches that begin anew do so together
 LAG_SECONDS = 1.0
-STALLED_SECONDS = 30.0
 SHUTDOWN_SECONDS = 2.0
 OUTAGE_PAUSE_SECONDS = 4.0
+REFUSED_SECONDS = 60.0  # credentials that are renewed in time were refused for seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Options:
 
     Attributes:
         metrics_port: 0 takes a free one; None serves nothing.
-        namespace: Where the Lease lives.
+        namespace: Where this operator runs, for those who look for it.
         workers: Allocations and pools that are worked on at the same time.
         clock_offset: Shifts the time by which is planned; Lease, Events and transition times keep to the real one.
     """
@@ -89,8 +92,11 @@ class Operator:
         api.observer = self.instruments.observe_request
         self.cache = Cache()
         self.queue: WorkQueue[Task] = WorkQueue()
+        self._clocks = Clocks(clock)
+        clock = self._clocks.earlier
         self._plan_clock = ShiftedClock(clock, self._options.clock_offset)
-        self._lease = Lease(api, self._options.namespace, self._annotations)
+        self._lease = Lease(api, self._options.namespace, self._annotations, self._clocks.hear)
+        self._troubles = Troubles()
         self._recorder = Recorder(api, self._lease.may_write)
         writer = Writer(api, self.cache, self._lease.may_write)
         milestones = Milestones(self.instruments, clock)
@@ -106,14 +112,17 @@ class Operator:
             on_pool=lambda key: self.queue.add(Task(Subject.POOL, key)),
             on_world=self._mark_everything,
             on_decided=self._decided,
+            on_refused=self._promise_refused,
         )
         reporter = Reporter(self.cache, writer, self._recorder, milestones, clock)
-        self._tenants = Tenants(self.cache, api, writer, self.planner, reporter, corrections, clock, self._plan_clock)
-        self._pools = Pools(self.cache, writer, self.planner, self._recorder, corrections, clock)
+        self._tenants = Tenants(
+            self.cache, api, writer, self.planner, reporter, corrections, clock, self._plan_clock, self._clocks
+        )
+        self._pools = Pools(self.cache, writer, self.planner, self._recorder, corrections, clock, self._mark_pools)
         self.cache.listener = Router(self.cache, self.planner, self.queue.add)
         self.instruments.registry.register(StateCollector(self._state))
         self._server: Server | None = None
-        self._beat_at = time.monotonic()
+        self._health = Health(self.cache, self._lease, self._clocks, self._troubles, self.planner.refused_promises)
         self._leading = asyncio.Event()
         self._listed = asyncio.Event()  # a watch has begun with a list since the last audit
 
@@ -144,8 +153,8 @@ class Operator:
                 self.instruments.registry,
                 self._options.metrics_host,
                 self._options.metrics_port,
-                alive=self._alive,
-                ready=self._ready,
+                alive=self._health.alive,
+                ready=self._health.ready,
             )
             await self._server.start()
             log.info("metrics on http://%s:%d/metrics", self._options.metrics_host, self._server.port)
@@ -160,7 +169,8 @@ class Operator:
             *(self._task(self._work(), f"worker {number}") for number in range(self._options.workers)),
         ]
         # kopf ends all tasks that began after it; so it comes last.
-        watching = self._task(watch(self._api, self.cache, stop_watch, on_watching, self._listed.set), "watch")
+        watch_all = watch(self._api, self.cache, stop_watch, on_watching, self._listed.set, self._troubles)
+        watching = self._task(watch_all, "watch")
         stopping = self._task(stop.wait(), "stop")
         try:
             done, _ = await asyncio.wait([*tasks, watching, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -177,7 +187,7 @@ class Operator:
 
     async def _prepare(self) -> None:
         await check_cluster(self._api)
-        await load(self.cache, self._api)
+        await load(self.cache, self._api, self._troubles)
 
     @staticmethod
     def _task(coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
@@ -212,9 +222,7 @@ class Operator:
         gc.freeze()
         self.instruments.set_leading(True)
         self.queue.add(Task(Subject.ROLES))
-        for kind, key in ((ACCELERATOR_POOL, accelerator), (STORAGE_POOL, storage)):
-            for entry in self.cache.all(kind):
-                self.queue.add(Task(Subject.POOL, key(entry.obj["metadata"]["name"])))
+        self._mark_pools()
         self.planner.wake()
         self._leading.set()
 
@@ -229,6 +237,8 @@ class Operator:
             result = "success"
             try:
                 again = await self._reconcile(task)
+            except OlderDataError:
+                raise
             except (NotLeadingError, NoAnswerError) as error:
                 # The API server is away: no reason to be slow when it is back.
                 result = "retry"
@@ -269,6 +279,18 @@ class Operator:
         self.instruments.observe_plan(current.seconds)
         self.instruments.keep_pools(current.snapshot.pools)
 
+    def _promise_refused(self, entry: Entry, why: str) -> None:
+        """Say by an Event what status cannot: that status cannot be written."""
+        self._recorder.record(TENANT_ALLOCATION, entry.obj, Reason.APPLY_FAILED, why, warning=True)
+
+    def _mark_pools(self) -> None:
+        for task in self._pool_tasks():
+            self.queue.add(task)
+
+    def _pool_tasks(self) -> list[Task]:
+        kinds = ((ACCELERATOR_POOL, accelerator), (STORAGE_POOL, storage))
+        return [Task(Subject.POOL, key(e.obj["metadata"]["name"])) for kind, key in kinds for e in self.cache.all(kind)]
+
     def _mark_everything(self) -> None:
         """The closed world has changed: every quota has to name what is new."""
         for entry in self.cache.all(TENANT_ALLOCATION):
@@ -294,8 +316,7 @@ class Operator:
     def _look_again(self) -> None:
         """Have every allocation and pool compared once more, bit by bit: what went unnoticed is noticed now."""
         tasks = [Task(Subject.ALLOCATION, entry.view.name) for entry in self.cache.all(TENANT_ALLOCATION)]
-        tasks += [Task(Subject.POOL, accelerator(e.obj["metadata"]["name"])) for e in self.cache.all(ACCELERATOR_POOL)]
-        tasks += [Task(Subject.POOL, storage(e.obj["metadata"]["name"])) for e in self.cache.all(STORAGE_POOL)]
+        tasks += self._pool_tasks()
         for number, task in enumerate(tasks, start=1):
             self.queue.add_after(task, SPREAD_SECONDS * number / len(tasks))
 
@@ -305,9 +326,12 @@ class Operator:
 
         Raises:
             ApiError: A kind is no longer there.
+            OlderDataError: The API server was restored from a backup.
         """
         try:
-            await load(self.cache, self._api)
+            await load(self.cache, self._api, self._troubles)
+        except OlderDataError:
+            raise
         except ClusterError as error:
             if isinstance(error, ApiError) and error.not_found:
                 raise
@@ -316,19 +340,34 @@ class Operator:
         return True
 
     async def _beat(self) -> None:
+        """
+        Look once a second whether all is well, and tell the metrics.
+
+        Raises:
+            ClusterError: Credentials are refused, and no others come.
+        """
+        apart = False
         while True:
             before = time.monotonic()
             await asyncio.sleep(LAG_SECONDS)
-            self._beat_at = time.monotonic()
-            self.instruments.observe_loop_lag(max(0.0, self._beat_at - before - LAG_SECONDS))
-            self.instruments.set_leading(self._lease.leading)
-
-    def _alive(self) -> dict[str, str]:
-        stalled = time.monotonic() - self._beat_at
-        return {"event loop": f"no turn for {stalled:.0f} s" if stalled > STALLED_SECONDS else ""}
-
-    def _ready(self) -> dict[str, str]:
-        return {"cache": "" if self.cache.synced else "not everything has been listed yet", **self._alive()}
+            now = time.monotonic()
+            self._health.beat()
+            self.instruments.observe_loop_lag(max(0.0, now - before - LAG_SECONDS))
+            self.instruments.set_leading(self._lease.may_write())
+            self.instruments.show_skew(self._clocks.skew_seconds)
+            self.instruments.show_checks(self._health.all())
+            refused_since = self._api.refused_since
+            if refused_since is not None and now > refused_since + REFUSED_SECONDS:
+                raise ClusterError(
+                    f"credentials are refused by {self._api.server} for {now - refused_since:.0f} s; give it others by "
+                    "--kubeconfig or KUBECONFIG, or see that the account and its token still exist"
+                )
+            if apart != self._clocks.apart:
+                apart = not apart
+                if self._leading.is_set():
+                    log.warning("clocks: %s", self._clocks.problem() or "they agree again")
+                    self.planner.wake()
+                    self._mark_everything()
 
     def _state(self) -> State | None:
         current = self.planner.round

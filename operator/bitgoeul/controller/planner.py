@@ -23,7 +23,7 @@ from bitgoeul.api import AcceleratorPool, StoragePool
 from bitgoeul.api.conditions import Phase
 from bitgoeul.api.names import FINALIZER
 from bitgoeul.cluster.cache import Cache, Entry
-from bitgoeul.cluster.client import Api, ApiError, NoAnswerError
+from bitgoeul.cluster.client import Api, ApiError, NoAnswerError, OlderDataError
 from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
     NAMESPACE,
@@ -33,6 +33,7 @@ from bitgoeul.cluster.kinds import (
     STORAGE_POOL,
     TENANT_ALLOCATION,
 )
+from bitgoeul.cluster.troubles import LASTING_SECONDS
 from bitgoeul.cluster.writer import NotLeadingError, Writer
 from bitgoeul.controller.milestones import Milestones
 from bitgoeul.controller.together import together
@@ -55,6 +56,7 @@ DEBOUNCE_SECONDS = 0.02  # changes come in bursts; a tenant does not notice
 REST_PER_ROUND = 3.0
 RETRY_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
+TRANSIENT_PAUSE_SECONDS = 4.0  # for what may pass at any moment
 SETTLE_SECONDS = 0.2  # until a decision is tried anew that met a conflict
 # Decided anew now and then although nothing has changed: figures stay fresh, and nothing is forgotten for good.
 IDLE_SECONDS = 60.0
@@ -82,6 +84,25 @@ class Changes:
     world: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    A promise that the API server does not take.
+
+    Attributes:
+        since: Of the first try, by the monotonic clock.
+        until: When it is tried again.
+        count: How often it was tried.
+        told: An Event has said so.
+    """
+
+    since: float
+    until: float = 0.0
+    count: int = 0
+    error: str = ""
+    told: bool = False
+
+
 class Planner:
     """See the module's text."""
 
@@ -97,7 +118,12 @@ class Planner:
         on_pool: Callable[[PoolKey], None],
         on_world: Callable[[], None],
         on_decided: Callable[[Round], None],
+        on_refused: Callable[[Entry, str], None],
     ) -> None:
+        """
+        Args:
+            on_refused: Called when a promise could not be written for a minute: status cannot say so.
+        """
         self._cache = cache
         self._api = api
         self._writer = writer
@@ -108,10 +134,10 @@ class Planner:
         self._on_pool = on_pool
         self._on_world = on_world
         self._on_decided = on_decided
+        self._on_refused = on_refused
         self._wanted = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        # UID → until when a promise is not tried again that the API server has refused, and how often it has.
-        self._refused: dict[str, tuple[float, int]] = {}
+        self._refused: dict[str, Refusal] = {}  # by UID: promises that the API server does not take
         self.round: Round | None = None  # None: nothing decided yet
 
     def wake(self) -> None:
@@ -142,6 +168,8 @@ class Planner:
                 await self.decide()
             except NotLeadingError:
                 self.wake_soon(RETRY_SECONDS)
+            except OlderDataError:
+                raise
             except ClusterError as error:
                 log.warning("planning: %s; trying again", error)
                 self.wake_soon(RETRY_SECONDS)
@@ -162,6 +190,9 @@ class Planner:
                 make_round, observed, classes, self._plan_clock(), self._clock(), self.round
             )
         self.round = current
+        if self._refused:  # of allocations that are gone nothing is remembered
+            live = {standing.allocation.uid for standing in current.snapshot.standings}
+            self._refused = {uid: one for uid, one in self._refused.items() if uid in live}
         snapshot, plan = current.snapshot, current.plan
         self._on_decided(current)
         self._tell(changes)
@@ -187,8 +218,8 @@ class Planner:
             try:
                 await self._write_promise(entry, decision, standing)
             except ApiError as error:
-                if not (error.conflict or error.not_found or error.transient):
-                    self._hold_off(decision, error)
+                if not (error.conflict or error.not_found):
+                    self._hold_off(entry, decision, error)
             except NoAnswerError as error:
                 log.warning("promise to %s: %s; finding out what became of it", decision.name, error)
             else:
@@ -197,16 +228,31 @@ class Planner:
                 return
             await self._find_out(decision.name)
 
-    def _hold_off(self, decision: Decision, error: ApiError) -> None:
-        """What the API server refuses (another policy, a missing right) is tried again with growing pauses."""
-        _, count = self._refused.get(decision.uid, (0.0, 0))
-        pause = min(LONGEST_PAUSE_SECONDS, RETRY_SECONDS * 2**count)
-        self._refused[decision.uid] = (time.monotonic() + pause, min(count + 1, 16))
+    def refused_promises(self) -> str:
+        """Say which promises the API server has not taken for a minute; empty: none."""
+        now = time.monotonic()
+        lasting = [one for one in self._refused.values() if now >= one.since + LASTING_SECONDS]
+        if not lasting:
+            return ""
+        return f"{len(lasting)} promises cannot be written; {lasting[0].error}"
+
+    def _hold_off(self, entry: Entry, decision: Decision, error: ApiError) -> None:
+        """What the API server refuses (a policy, a webhook, a missing right) is tried again with growing pauses."""
+        now = time.monotonic()
+        known = self._refused.get(decision.uid, Refusal(now))
+        longest = TRANSIENT_PAUSE_SECONDS if error.transient else LONGEST_PAUSE_SECONDS
+        pause = min(longest, RETRY_SECONDS * 2 ** min(known.count, 16))
+        told = known.told
+        if not told and now >= known.since + LASTING_SECONDS:
+            self._on_refused(entry, str(error))
+            told = True
+        self._refused[decision.uid] = Refusal(known.since, now + pause, known.count + 1, str(error), told)
         log.warning("promise to %s is refused: %s; again in %.0f s", decision.name, error, pause)
         asyncio.get_running_loop().call_later(pause, self.wake)
 
     def _held_off(self, uid: str) -> bool:
-        return time.monotonic() < self._refused.get(uid, (0.0, 0))[0]
+        known = self._refused.get(uid)
+        return known is not None and time.monotonic() < known.until
 
     async def _write_promise(self, entry: Entry, decision: Decision, standing: Standing) -> None:
         allocation, obj = standing.allocation, entry.obj

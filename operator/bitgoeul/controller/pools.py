@@ -12,8 +12,10 @@ from typing import Any
 from bitgoeul.api.conditions import ConditionType
 from bitgoeul.api.names import FINALIZER
 from bitgoeul.cluster.cache import Cache, Entry
+from bitgoeul.cluster.client import ApiError, NoAnswerError
 from bitgoeul.cluster.events import Recorder
 from bitgoeul.cluster.kinds import ACCELERATOR_POOL, BY_KIND, STORAGE_CLASS, STORAGE_POOL, Kind
+from bitgoeul.cluster.troubles import LASTING_SECONDS, Troubles
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.planner import Planner, Round
@@ -25,6 +27,7 @@ from bitgoeul.planning.decisions import PoolPlan
 from bitgoeul.planning.pools import PoolKey, PoolKind
 
 STATUS_INTERVAL_SECONDS = 0.5  # figures change with every grant; people read slower than that
+ROLES = "roles"  # in the place of a pool's UID
 # Conditions that are True when all is well; of the others True is worth a warning.
 HOPED_FOR = frozenset({ConditionType.READY, ConditionType.CAPACITY_MATCHED, ConditionType.CLASS_FOUND})
 
@@ -40,7 +43,13 @@ class Pools:
         recorder: Recorder,
         corrections: Corrections,
         clock: Callable[[], datetime],
+        on_roles: Callable[[], None],
     ) -> None:
+        """
+        Args:
+            on_roles: Called when what every pool says about the roles has changed.
+        """
+        self._on_roles = on_roles
         self._cache = cache
         self._writer = writer
         self._planner = planner
@@ -48,9 +57,16 @@ class Pools:
         self._corrections = corrections
         self._clock = clock
         self._written_at: dict[PoolKey, float] = {}
+        self._troubles = Troubles()
+        self._roles_problem = ""  # why the roles that all tenants share cannot be written; empty: they stand
 
     async def reconcile(self, key: PoolKey) -> float | None:
-        """One pass over a pool; returns in how many seconds it wants another one."""
+        """
+        One pass over a pool; returns in how many seconds it wants another one.
+
+        Raises:
+            ClusterError: Something did not succeed; the pass is to be repeated later.
+        """
         kind = ACCELERATOR_POOL if key.kind is PoolKind.ACCELERATORS else STORAGE_POOL
         entry = self._cache.get(kind, key.name)
         current = self._planner.round
@@ -66,15 +82,44 @@ class Pools:
         elif FINALIZER not in finalizers:
             # Before anything is granted: a pool must not vanish from under its holders.
             await self._writer.set_finalizers(kind, entry.obj, [*finalizers, FINALIZER])
-        if kind is ACCELERATOR_POOL:
-            for policy in build_pool_policies(key.name, entry.view.spec, entry.uid):
-                await self._ensure(policy)
-        return await self._report(kind, key, plan, current)
+        try:
+            if kind is ACCELERATOR_POOL:
+                for policy in build_pool_policies(key.name, entry.view.spec, entry.uid):
+                    await self._ensure(policy)
+        except (ApiError, NoAnswerError) as error:
+            await self._report(kind, key, plan, current, self._lasting(entry.uid, error))
+            raise
+        self._troubles.succeeded(entry.uid)
+        return await self._report(kind, key, plan, current, self._roles_problem)
 
     async def ensure_roles(self) -> None:
-        """The ClusterRoles that members are bound to."""
-        for role in build_tenant_roles():
-            await self._ensure(role)
+        """
+        The ClusterRoles that members are bound to; while they cannot be written, every pool says so.
+
+        Raises:
+            ClusterError: Something did not succeed; the pass is to be repeated later.
+        """
+        before = self._roles_problem
+        try:
+            for role in build_tenant_roles():
+                await self._ensure(role)
+        except (ApiError, NoAnswerError) as error:
+            self._roles_problem = self._lasting(ROLES, error)
+            raise
+        else:
+            self._troubles.succeeded(ROLES)
+            self._roles_problem = ""
+        finally:
+            if before != self._roles_problem:
+                self._on_roles()
+
+    def _lasting(self, what: str, error: ApiError | NoAnswerError) -> str:
+        """What is to be said about a failure: nothing about one that may pass, before it has lasted a minute."""
+        lasted = self._troubles.failed(what, error)
+        if isinstance(error, ApiError) and (error.conflict or error.not_found):
+            return ""
+        for_good = isinstance(error, ApiError) and not error.transient
+        return str(error) if for_good or lasted >= LASTING_SECONDS else ""
 
     async def _ensure(self, obj: Mapping[str, Any]) -> None:
         kind, name = BY_KIND[obj["kind"]], obj["metadata"]["name"]
@@ -88,12 +133,12 @@ class Pools:
             await self._writer.apply(obj)
         self._corrections.stands(obj, written=written)
 
-    async def _report(self, kind: Kind, key: PoolKey, plan: PoolPlan, current: Round) -> float | None:
+    async def _report(self, kind: Kind, key: PoolKey, plan: PoolPlan, current: Round, unmade: str) -> float | None:
         entry = self._cache.get(kind, key.name)
         if entry is None or entry.view is None:
             return None
         written = entry.obj.get("status") or {}
-        status = self._build(kind, entry, key, plan, current)
+        status = self._build(kind, entry, key, plan, current, unmade)
         if status == written:
             return None
         early = self._written_at.get(key, -STATUS_INTERVAL_SECONDS) + STATUS_INTERVAL_SECONDS - time.monotonic()
@@ -106,15 +151,19 @@ class Pools:
             self._recorder.record(kind, answer, condition["reason"], condition["message"], warning=warning)
         return None
 
-    def _build(self, kind: Kind, entry: Entry, key: PoolKey, plan: PoolPlan, current: Round) -> dict[str, Any]:
+    def _build(
+        self, kind: Kind, entry: Entry, key: PoolKey, plan: PoolPlan, current: Round, unmade: str
+    ) -> dict[str, Any]:
         pool = current.snapshot.pools[key]
         generation = int(entry.obj["metadata"].get("generation") or 0)
         written = entry.obj.get("status") or {}
         present = current.snapshot.now
         if kind is ACCELERATOR_POOL:
-            return build_accelerator_status(entry.view.spec, generation, pool, plan, present, written, self._clock())
+            return build_accelerator_status(
+                entry.view.spec, generation, pool, plan, present, written, self._clock(), unmade
+            )
         exists = self._cache.get(STORAGE_CLASS, pool.limit) is not None
-        return build_storage_status(generation, pool, plan, present, exists, written, self._clock())
+        return build_storage_status(generation, pool, plan, present, exists, written, self._clock(), unmade)
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:

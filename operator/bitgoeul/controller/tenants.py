@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from bitgoeul.api.conditions import Reason
 from bitgoeul.cluster.cache import Cache, Entry
-from bitgoeul.cluster.client import Api, ApiError
+from bitgoeul.cluster.client import Api, ApiError, NoAnswerError
 from bitgoeul.cluster.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, TENANT_ALLOCATION
+from bitgoeul.cluster.troubles import LASTING_SECONDS, Troubles
 from bitgoeul.cluster.writer import Writer
+from bitgoeul.controller.clock import NOT_ACTED_ON, Clocks
 from bitgoeul.controller.closing import Closing
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.enforcement import Enforcement
@@ -27,6 +30,7 @@ from bitgoeul.desired.cluster_roles import build_reader
 from bitgoeul.planning.allocations import Allocation, Amounts
 from bitgoeul.planning.decisions import Decision
 from bitgoeul.planning.life import Course
+from bitgoeul.planning.moments import moment
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +54,13 @@ class Tenants:
         corrections: Corrections,
         clock: Callable[[], datetime],
         plan_clock: Callable[[], datetime],
+        clocks: Clocks,
     ) -> None:
         self._cache = cache
         self._planner = planner
+        self._plan_clock = plan_clock
+        self._clocks = clocks
+        self._troubles = Troubles()  # by UID: what the API server refuses, although it might pass
         self._reporter = reporter
         self._looks: dict[str, int] = {}  # by UID: how often what drains has been looked at
         self._keeper = NamespaceKeeper(cache, api, writer, corrections, clock)
@@ -60,9 +68,11 @@ class Tenants:
         self._holdings = Holdings(cache, api)
         eviction = Eviction(api, writer, plan_clock)
         self._enforcement = Enforcement(
-            cache, self._keeper, self._takedown, self._holdings, eviction, self._lower_grant, plan_clock
+            cache, self._keeper, self._takedown, self._holdings, eviction, self._lower_grant, plan_clock, clocks
         )
-        self._closing = Closing(cache, api, self._keeper, self._takedown, self._holdings, eviction, self._lower_grant)
+        self._closing = Closing(
+            cache, api, self._keeper, self._takedown, self._holdings, eviction, self._lower_grant, clocks
+        )
 
     async def reconcile(self, name: str) -> float | None:
         """
@@ -145,10 +155,11 @@ class Tenants:
                 return None
             message = f"namespace {error} was taken by somebody else"
             progress = Progress(reason=Reason.NAMESPACE_CONFLICT, message=message, failed=True)
-        except ApiError as error:
+        except (ApiError, NoAnswerError) as error:
             await self._report_refusal(entry, error)
             raise
-        again = await self._report(entry, progress)
+        self._troubles.succeeded(entry.uid)
+        again = await self._report(entry, self._with_clocks(progress, decision))
         if not progress.ready or progress.draining:
             pause = SLOW_SECONDS if progress.patient else self._pause(entry, draining=progress.draining)
             return min(again or pause, pause)
@@ -158,11 +169,12 @@ class Tenants:
     async def _close(self, entry: Entry, decision: Decision, current: Round) -> float | None:
         try:
             progress = await self._closing.run(entry, decision, current)
-        except ApiError as error:
+        except (ApiError, NoAnswerError) as error:
             await self._report_refusal(entry, error)
             raise
+        self._troubles.succeeded(entry.uid)
         again = await self._report(entry, progress)
-        if progress.drained:
+        if progress.drained and not progress.draining:
             self._looks.pop(entry.uid, None)
             return again
         pause = self._pause(entry, draining=True) if progress.draining else PATIENT_SECONDS
@@ -181,9 +193,10 @@ class Tenants:
             return None
         try:
             remaining = await self._takedown.allocation(entry, current.world)
-        except ApiError as error:
+        except (ApiError, NoAnswerError) as error:
             await self._report_refusal(entry, error)
             raise
+        self._troubles.succeeded(entry.uid)
         if not remaining:
             if allocation.granted:
                 # Somebody else's finalizer may keep the object; what it held is free all the same.
@@ -195,11 +208,27 @@ class Tenants:
         await self._report(entry, Progress(reason=Reason.DRAINING, message=remaining, draining=True))
         return POLL_SECONDS
 
-    async def _report_refusal(self, entry: Entry, error: ApiError) -> None:
-        """Say what the API server refuses for good; what passes by itself is not worth a word."""
-        if error.transient or error.conflict or error.not_found or error.terminating:
+    async def _report_refusal(self, entry: Entry, error: ApiError | NoAnswerError) -> None:
+        """
+        Say what the API server refuses: what is for good at once, and what might pass when it has lasted a minute.
+
+        A webhook that nobody answers, for one, is an error of the server, and stays until somebody removes it.
+        """
+        if isinstance(error, ApiError) and (error.conflict or error.not_found or error.terminating):
             return
-        await self._report(entry, Progress(reason=Reason.APPLY_FAILED, message=str(error), failed=True))
+        lasted = self._troubles.failed(entry.uid, error)
+        for_good = isinstance(error, ApiError) and not error.transient
+        if for_good or lasted >= LASTING_SECONDS:
+            await self._report(entry, Progress(reason=Reason.APPLY_FAILED, message=str(error), failed=for_good))
+
+    def _with_clocks(self, progress: Progress, decision: Decision) -> Progress:
+        """Say so where only one of two clocks that differ has come to the end of a window."""
+        if not self._clocks.apart or decision.window is None:
+            return progress
+        latest = self._plan_clock() + (self._clocks.later() - self._clocks.earlier())
+        if decision.window.end > moment(latest) or NOT_ACTED_ON in progress.message:
+            return progress
+        return replace(progress, message=f"{progress.message}; {NOT_ACTED_ON}")
 
     async def _report(self, entry: Entry, progress: Progress) -> float | None:
         """Report on the newest version of the object, and by what is decided of it now: a pass takes its time."""

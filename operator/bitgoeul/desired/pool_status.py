@@ -38,6 +38,7 @@ def build_accelerator_status(
     present: int,
     written: Mapping[str, Any],
     now: datetime,
+    unmade: str = "",
 ) -> dict[str, Any]:
     """
     Build the whole status of an AcceleratorPool.
@@ -45,6 +46,7 @@ def build_accelerator_status(
     Args:
         present: The moment by which was planned.
         now: Wall time, for transition times.
+        unmade: What could not be made of what belongs to the pool; empty: all stands.
     """
     capacity = pool.capacity
     status: dict[str, Any] = {
@@ -70,7 +72,7 @@ def build_accelerator_status(
         },
         "calendar": calendar(pool.key, plan),
         "conditions": merge_conditions(
-            [*conditions(pool, plan, present), capacity_matched(pool)],
+            [*conditions(pool, plan, present, unmade), capacity_matched(pool)],
             written.get("conditions") or (),
             generation,
             now,
@@ -93,6 +95,7 @@ def build_storage_status(
     class_exists: bool,
     written: Mapping[str, Any],
     now: datetime,
+    unmade: str = "",
 ) -> dict[str, Any]:
     """
     Build the whole status of a StoragePool.
@@ -100,6 +103,7 @@ def build_storage_status(
     Args:
         present: The moment by which was planned.
         now: Wall time, for transition times.
+        unmade: What could not be made of what belongs to the pool; empty: all stands.
     """
     capacity = pool.capacity
     found = Condition(
@@ -130,7 +134,7 @@ def build_storage_status(
             "available": amount_text(pool.key, plan.available),
         },
         "conditions": merge_conditions(
-            [*conditions(pool, plan, present), found], written.get("conditions") or (), generation, now
+            [*conditions(pool, plan, present, unmade), found], written.get("conditions") or (), generation, now
         ),
     }
 
@@ -172,11 +176,11 @@ def as_field(pool: PoolKey, amount: int) -> int | str:
     return amount if pool.kind is PoolKind.ACCELERATORS else format_bytes(amount)
 
 
-def conditions(pool: Pool, plan: PoolPlan, present: int) -> list[Condition]:
+def conditions(pool: Pool, plan: PoolPlan, present: int, unmade: str = "") -> list[Condition]:
     """The conditions that both kinds of pool have."""
     exhausted = plan.available <= 0 and plan.waiters > 0
     result = [
-        ready(pool, plan),
+        ready(pool, plan, unmade),
         overcommitted(pool, plan, present),
         Condition(
             ConditionType.EXHAUSTED,
@@ -226,8 +230,10 @@ def capacity_matched(pool: Pool) -> Condition:
     return Condition(ConditionType.CAPACITY_MATCHED, False, Reason.DIFFERS_FROM_PLAN, message)
 
 
-def ready(pool: Pool, plan: PoolPlan) -> Condition:
+def ready(pool: Pool, plan: PoolPlan, unmade: str = "") -> Condition:
     """Whether the pool can grant."""
+    if unmade:
+        return Condition(ConditionType.READY, False, Reason.APPLY_FAILED, unmade)
     if pool.deleting:
         held = amount_text(pool.key, plan.granted + plan.retained)
         message = f"being deleted; {held} still held, the pool goes when its holders are gone"

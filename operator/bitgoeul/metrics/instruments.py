@@ -8,8 +8,9 @@ of series is bounded.
 
 from __future__ import annotations
 
+import math
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version as version_of
 
 from prometheus_client import (
@@ -27,6 +28,7 @@ from bitgoeul.metrics.families import Family, FamilyType
 from bitgoeul.planning.pools import PoolKey, PoolKind
 
 RESULTS = ("success", "retry", "error")
+CHECKS = ("cache", "lease", "lists", "clock", "event loop", "promises")
 POOL_KINDS = {PoolKind.ACCELERATORS: "AcceleratorPool", PoolKind.STORAGE: "StoragePool"}
 # Kinds of the objects that the operator makes for an allocation or a pool, and puts right.
 CHILD_KINDS = (
@@ -64,7 +66,23 @@ LEADING = Family(
     "bitgoeul_leading",
     FamilyType.GAUGE,
     (),
-    "1 while this replica holds the Lease and acts, 0 while it stands by.",
+    "1 while this replica holds the Lease and may write, 0 while it stands by, or could not renew the Lease.",
+)
+CLOCK_SKEW_SECONDS = Family(
+    "bitgoeul_clock_skew_seconds",
+    FamilyType.GAUGE,
+    (),
+    "Seconds by which the API server's clock is ahead of that of the operator's host; below 0: behind. NaN: not "
+    "compared yet. While they differ by more than 30 s, nothing is evicted or deleted because a date has come.",
+    unit="seconds",
+)
+CHECK_FAILING = Family(
+    "bitgoeul_check_failing",
+    FamilyType.GAUGE,
+    ("check",),
+    "1 while a check of this replica fails, 0 while it does not: those of /readyz, which say what is wrong, and "
+    "promises, which fails while the API server has not taken a promise for a minute.",
+    values={"check": CHECKS},
 )
 REQUESTS = Family(
     "bitgoeul_kube_requests_total",
@@ -154,6 +172,8 @@ CORRECTIONS = Family(
 FAMILIES = (
     BUILD,
     LEADING,
+    CLOCK_SKEW_SECONDS,
+    CHECK_FAILING,
     REQUESTS,
     REQUEST_SECONDS,
     RECONCILES,
@@ -178,6 +198,11 @@ class Instruments:
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._leading = self._gauge(LEADING)
+        self._clock_skew = self._gauge(CLOCK_SKEW_SECONDS)
+        self._clock_skew.set(math.nan)
+        self._checks = self._gauge(CHECK_FAILING)
+        for check in CHECKS:
+            self._checks.labels(check).set(0)
         self._requests = self._counter(REQUESTS)
         self._request_seconds = self._histogram(REQUEST_SECONDS, REQUEST_BUCKETS)
         self._reconciles = self._counter(RECONCILES)
@@ -246,6 +271,15 @@ class Instruments:
     def set_leading(self, leading: bool) -> None:
         """Say whether this replica acts."""
         self._leading.set(leading)
+
+    def show_skew(self, seconds: float | None) -> None:
+        """Say how far the API server's clock is ahead; None: not compared yet."""
+        self._clock_skew.set(math.nan if seconds is None else seconds)
+
+    def show_checks(self, checks: Mapping[str, str]) -> None:
+        """Say which of ``CHECKS`` fail."""
+        for check, problem in checks.items():
+            self._checks.labels(check).set(bool(problem))
 
     def observe_loop_lag(self, seconds: float) -> None:
         """Count one look at how late the event loop is."""
