@@ -203,6 +203,31 @@ def test_the_grace_of_a_shrink_survives_a_kill(fault_world: World, shift: Shift)
     assert world.pods(blue) == {"old": False}
 
 
+def test_a_pause_lets_nobody_pass(fault_world: World, shift: Shift) -> None:
+    """An end passes while nobody is there: who waits for it keeps the place until all is given back."""
+    world = fault_world
+    shift(0)
+    pool = world.pool(devices=8)
+    big = world.active("big", {pool: 6}, window={"end": ahead(1)}, expiry={"grace": "1h"})
+    world.pod(big, "train", pool, 6, "example.org/hold")
+    large = world.allocate("large", {pool: 8})
+    world.await_status(large, lambda s: "earliestStart" in s.get("queue", {}), "knows its earliest start")
+    short = world.allocate("short", {pool: 2}, window={"duration": f"{30 * DAY}h"})
+    world.await_reason(short, "Admitted", "BlockedByEarlier")
+
+    shift(3 * DAY)
+    status = world.await_status(big, lambda s: "drainStartedAt" in s, "is being drained")
+    eventually(lambda: world.pods(big) == {"train": True}, "the pod is sent off")
+    shift(3 * DAY)
+    world.await_reason(large, "Admitted", "WaitingForCapacity")
+    assert world.status(big)["drainStartedAt"] == status["drainStartedAt"]
+    assert world.status(short)["phase"] == "Waiting"
+    world.release(big, "train")
+    world.await_phase(large, "Active")
+    assert "Granted" not in [reason for _, reason, _ in world.events(short)]
+    assert world.status(short)["phase"] == "Waiting"
+
+
 def test_the_clock_goes_back_too(fault_world: World, shift: Shift) -> None:
     """Shifted to a year ago, what is in the past is ahead."""
     world = fault_world

@@ -133,6 +133,11 @@ def test_data_goes_only_at_a_moment_that_was_announced() -> None:
     decision = decide([*CLUSTER, *make_held("blue", {}), long_over], now=time(500))
     assert decision.course is Course.CLOSED
     assert times(decision)["delete"] == 524
+    announced = make_record(20, 40, admitted=False, drain=40, delete=524, a100=4)
+    long_over = holder(end=40, expiry=expiry, record=announced)
+    decision = decide([*CLUSTER, *make_held("blue", {}), long_over], now=time(501))
+    assert (decision.course, times(decision)["delete"]) == (Course.CLOSED, 524)
+    assert decide([*CLUSTER, *make_held("blue", {}), long_over], now=time(524)).course is Course.ERASED
     lost = holder(end=40, expiry=expiry, record={"shares": []})
     decision = decide([*CLUSTER, *make_held("blue", {}), lost], now=time(500))
     assert decision.course is Course.CLOSED

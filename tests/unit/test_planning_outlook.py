@@ -145,6 +145,14 @@ def test_what_fits_is_not_short() -> None:
 # -- the next due moment
 
 
+def draining(name: str, since: float) -> Manifest:
+    """One that has ended at hour 40, keeps its data until hour 52, and is drained since an hour."""
+    expiry = {"grace": "3h", "retention": "9h", "deletionPolicy": "Delete"}
+    ended = holder(name, 4, end=40, expiry=expiry)
+    ended["status"]["drainStartedAt"] = hour(since)
+    return ended
+
+
 @pytest.mark.parametrize(
     ("objects", "now", "due"),
     [
@@ -161,9 +169,10 @@ def test_what_fits_is_not_short() -> None:
         pytest.param(
             [holder("a", 4, end=40, expiry={"grace": "3h", "retention": "9h", "deletionPolicy": "Delete"})],
             43.5,
-            52,
-            id="the deletion of data",
+            43.5 + 1 / 6,
+            id="ten minutes after a drain that began late",
         ),
+        pytest.param([draining("a", since=43)], 43.5, 52, id="the deletion of data"),
         pytest.param(
             [holder("a", 4, end=40)],
             40,
@@ -190,8 +199,8 @@ def test_what_fits_is_not_short() -> None:
             24 + 1 / 6,
             id="ten minutes after a suspension",
         ),
-        pytest.param([holder("a", 4, end=20)], 24, None, id="all is over"),
-        pytest.param([holder("a", 4, end=40, deleting=True)], 24, None, id="deletion knows no clock"),
+        pytest.param([holder("a", 4, end=20)], 24, 24 + 1 / 6, id="over while nobody was there"),
+        pytest.param([holder("a", 4, end=40, deleting=True)], 24, 24 + 1 / 6, id="ten minutes after a deletion"),
     ],
 )
 def test_the_clock_is_asked_for_the_next_moment_that_changes_anything(

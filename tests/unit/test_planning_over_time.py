@@ -269,15 +269,15 @@ def test_nothing_is_foreseen_behind_an_overdue_holder() -> None:
 
 def test_who_waits_for_a_grant_is_not_passed_in_the_moments_in_which_it_is_given_back() -> None:
     """Devices are proved to be free a little after their time; small requests would else starve a large one."""
-    objects = [*CLUSTER, holder("big", 6, end=24), asker("large", 8, created=1)]
-    short = asker("short", 2, duration="1h")
+    objects = [*CLUSTER, holder("big", 6, end=24), asker("large", 8, created=1), asker("short", 2, duration="1h")]
     for minutes in (0, 9):
-        plan = plan_of([*objects, short], time(24 + minutes / 60))
+        plan = plan_of(objects, time(24 + minutes / 60))
+        objects = written_back(objects, plan)
         large = plan.decisions["large"].queue
         assert large is not None
         assert large.earliest is None
         assert plan.decisions["short"].reason is Reason.BLOCKED_BY_EARLIER
-    assert decide([*objects, short], "short", time(24 + 10 / 60)).met, "nobody knows any more when it comes back"
+    assert decide(objects, "short", time(24 + 10 / 60)).met, "nobody knows any more when it comes back"
 
 
 def test_a_forecast_behind_somebody_else_is_kept_beside_the_hope_for_what_is_due() -> None:

@@ -175,6 +175,18 @@ class TenantAllocationStatus(ApiModel):
         description="True: namespaces and data were deleted after the end of the window, as deletionPolicy Delete "
         "said. False or absent: they were not.",
     )
+    drain_started_at: ReckonedMoment | None = Field(
+        default=None,
+        description="When the operator began to take devices back: after the grace of an end, of a suspension or of a "
+        "shrink, or at the deletion; written before the first pod is sent off. By the operator's clock, so that a time "
+        "in which no operator ran does not count. It stays after they are back. Absent: that time has not come, or the "
+        "allocation goes on.",
+    )
+    data_delete_started_at: ReckonedMoment | None = Field(
+        default=None,
+        description="When the operator began to delete namespaces and data after the end; written before the first is "
+        "deleted. By the operator's clock. Absent: it has not begun, or all is deleted.",
+    )
     queue: Queue | None = Field(
         default=None, description="Where the request stands in the queue. Absent: nothing is waiting."
     )

@@ -22,7 +22,7 @@ from bitgoeul.controller.enforcement import LowerGrant
 from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings, positive
 from bitgoeul.controller.namespaces import NamespaceKeeper
-from bitgoeul.controller.planner import Round
+from bitgoeul.controller.planner import Round, has_begun
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.together import together
 from bitgoeul.desired.allocation_status import Place, Progress
@@ -77,8 +77,9 @@ class Closing:
             for name, namespace in sorted(self._cache.owned_namespaces(allocation.uid).items())
             if not namespace.view.retained
         }
+        begun = has_begun(allocation, decision)
         held_up = self._clocks.apart and decision.halt is Halt.NO  # a suspension is somebody's word, and goes on
-        due = decision.course is Course.ERASED
+        due = decision.course is Course.ERASED and begun
         erasing = self._due_twice(entry, due=due) and await self._still(entry)
         open_ones = [name for name, namespace in owned.items() if not namespace.view.terminating]
         # All quotas first: whatever becomes of the pods of one namespace, no other one stays open.
@@ -87,7 +88,7 @@ class Closing:
             for name in open_ones
         )
         settled = all(await together(closing))
-        since = None if held_up else evicted_since(decision)
+        since = evicted_since(decision) if begun and not held_up else None
         pods = sum([await self._eviction.all_of(name, since) for name in open_ones])
         if erasing:
             for name in open_ones:
@@ -157,7 +158,7 @@ def closed(name: str, allocation: Allocation) -> NamespaceTarget:
 
 
 def evicted_since(decision: Decision) -> datetime | None:
-    """From when on pods have to go; None: they may stay."""
-    if not decision.evict or decision.window is None or decision.window.drain_at is None:
+    """Since when pods are sent off; None: they may stay."""
+    if not decision.evict or decision.drain_started is None:
         return None
-    return date(decision.window.drain_at)
+    return date(decision.drain_started)

@@ -247,14 +247,15 @@ class Enforcement:
         more = any(amount > allocation.excess.get(pool, 0) for pool, amount in excess.items())
         begun = allocation.excess_drain_at if not more else None  # a further shrink has a grace of its own
         due = date(begun or moment(now) + terms.grace)
-        if now >= due and not self._clocks.apart:
+        started = allocation.drain_started
+        if now >= due and started is not None and not self._clocks.apart:
             for name in lay.staying:
                 pools = current.world.accelerators
                 limits = {spec.resource_name: 0 for spec in pools.values()}
                 for pool, devices in lay.division.targets[name].devices.items():
                     if pool in pools:
                         limits[pools[pool].resource_name] += devices
-                await self._eviction.beyond(name, limits, due)
+                await self._eviction.beyond(name, limits, date(started))
         return due
 
     async def _leave(self, target: NamespaceTarget, allocation: Allocation, current: Round) -> bool:

@@ -37,7 +37,7 @@ from bitgoeul.cluster.troubles import LASTING_SECONDS
 from bitgoeul.cluster.writer import NotLeadingError, Writer
 from bitgoeul.controller.milestones import Milestones
 from bitgoeul.controller.together import together
-from bitgoeul.desired.allocation_status import Progress, build_allocation_status, holdings, window_status
+from bitgoeul.desired.allocation_status import Progress, build_allocation_status, holdings, taking_status, window_status
 from bitgoeul.desired.world import World
 from bitgoeul.errors import ClusterError
 from bitgoeul.planning.allocations import Allocation
@@ -200,7 +200,7 @@ class Planner:
         await together(
             self._promise(entries[standing.allocation.name], plan.decisions[standing.allocation.name], standing, limit)
             for standing in snapshot.standings
-            if is_new_promise(standing.allocation, plan.decisions[standing.allocation.name])
+            if has_to_be_written(standing.allocation, plan.decisions[standing.allocation.name])
             and not self._held_off(standing.allocation.uid)
         )
 
@@ -256,14 +256,18 @@ class Planner:
 
     async def _write_promise(self, entry: Entry, decision: Decision, standing: Standing) -> None:
         allocation, obj = standing.allocation, entry.obj
-        if decision.course is not Course.NOTHING and not allocation.guarded:
+        if decision.course is not Course.NOTHING and not allocation.guarded and not allocation.deleting:
             # Before anything is promised: a deletion must not pass by unseen.
             finalizers = [*(obj["metadata"].get("finalizers") or ()), FINALIZER]
             obj = await self._writer.set_finalizers(TENANT_ALLOCATION, obj, finalizers)
         written = obj.get("status") or {}
+        if not is_new_promise(allocation, decision):
+            await self._writer.patch_status(TENANT_ALLOCATION, obj, written | taking_status(decision))
+            return
         in_force = allocation.admitted is True and written.get("phase") in (Phase.ACTIVE, Phase.EXPIRING)
         if in_force and decision.window is not None:
             status = {**written, "grant": holdings(decision.grant), "window": window_status(decision.window)}
+            status |= taking_status(decision)
         else:
             status = build_allocation_status(
                 allocation, decision, decision.grant, standing.in_use, Progress(), written, self._clock()
@@ -316,6 +320,17 @@ def is_new_promise(allocation: Allocation, decision: Decision) -> bool:
     if decision.course is Course.NOTHING:
         return decision.promised is not None and gives(allocation, allocation.granted, decision)
     return not allocation.guarded or (decision.admitted and gives(allocation, allocation.granted, decision))
+
+
+def has_to_be_written(allocation: Allocation, decision: Decision) -> bool:
+    """Whether status has to be written before the decision may be acted on: a promise, or that taking back begins."""
+    return is_new_promise(allocation, decision) or not has_begun(allocation, decision)
+
+
+def has_begun(allocation: Allocation, decision: Decision) -> bool:
+    """Whether status says since when what is due is taken back: patience counts from there, whoever leads by then."""
+    drains = decision.drain_started in (None, allocation.drain_started)
+    return drains and decision.delete_started in (None, allocation.delete_started)
 
 
 def make_round(

@@ -163,6 +163,7 @@ def essence(status: Mapping[str, Any]) -> dict[str, Any]:
         "summary": {key: text for key, text in (status.get("summary") or {}).items() if key != "earliest"},
         "window": status.get("window"),
         "promised": status.get("promised"),
+        "taking": (status.get("drainStartedAt"), status.get("dataDeleteStartedAt")),
         "excess": (bool(status.get("excess")), status.get("excessDrainAt")),
         "reclaimed": status.get("reclaimed", False),
         "notice": notice_of(status),

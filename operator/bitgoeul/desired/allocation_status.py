@@ -98,6 +98,7 @@ def build_allocation_status(
     if decision.admitted and not progress.ready:
         # It was not looked at: a grace that has begun goes on.
         status |= {key: written[key] for key in ("excess", "excessDrainAt") if key in written}
+    status |= taking_status(decision)
     if decision.window is not None:
         status["window"] = window_status(decision.window)
     if decision.promised is not None:
@@ -129,6 +130,12 @@ def window_status(window: Window) -> dict[str, str]:
         "drainAt": window.drain_at if window.drain_at is not None and window.drain_at < FOREVER else None,
         "dataDeleteAt": window.delete_at,
     }
+    return {name: instant(date(at)) for name, at in moments.items() if at is not None}
+
+
+def taking_status(decision: Decision) -> dict[str, str]:
+    """Since when what is due is taken back, as status fields."""
+    moments = {"drainStartedAt": decision.drain_started, "dataDeleteStartedAt": decision.delete_started}
     return {name: instant(date(at)) for name, at in moments.items() if at is not None}
 
 

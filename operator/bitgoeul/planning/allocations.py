@@ -68,6 +68,9 @@ class Allocation:
     reclaimed: bool = False  # its data was deleted after the end
     excess: Amounts = field(default_factory=dict)  # held beyond what is asked for
     excess_drain_at: int | None = None  # when pods beyond it go; None: none are
+    # Since when what is due is taken back, so that time in which nobody did is not counted; None: not begun.
+    drain_started: int | None = None
+    delete_started: int | None = None
 
     @property
     def restore_from(self) -> str:
@@ -140,6 +143,8 @@ def read_allocation(obj: Mapping[str, Any]) -> Allocation:
         reclaimed=status.get("reclaimed") is True,
         excess=read_grant(status.get("excess")),
         excess_drain_at=read_moment(status.get("excessDrainAt")),
+        drain_started=read_moment(status.get("drainStartedAt")),
+        delete_started=read_moment(status.get("dataDeleteStartedAt")),
     )
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from bitgoeul.planning.allocations import Amounts
-from bitgoeul.planning.life import PATIENCE, Life, due_back
+from bitgoeul.planning.life import PATIENCE, Life, Taking, due_back
 from bitgoeul.planning.moments import FOREVER, NEVER
-from bitgoeul.planning.pools import Pool, PoolKey
+from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 from bitgoeul.planning.profile import Profile
 from bitgoeul.planning.snapshot import Snapshot, Standing
 from bitgoeul.planning.terms import Terms
@@ -30,7 +30,7 @@ class Hold(NamedTuple):
     name: str = ""  # of the allocation
     promised: bool = False  # for a start ahead
     overdue: bool = False  # should have been given back
-    expected: bool = False  # overdue since a moment ago: it is on its way
+    expected: bool = False  # asked back a moment ago, or not yet: it is on its way
 
 
 class Demand(NamedTuple):
@@ -192,12 +192,13 @@ class Board:
                 self.planned[hold.pool].take(hold.start, hold.end, hold.amount)
 
 
-def what_is_held(snapshot: Snapshot, lives: Mapping[str, Life]) -> list[Hold]:
+def what_is_held(snapshot: Snapshot, lives: Mapping[str, Life], takings: Mapping[str, Taking]) -> list[Hold]:
     """
     What is charged, and until when, as far as anybody can say.
 
     Args:
         lives: By name, of all that are not being deleted; those give back nobody knows when.
+        takings: By name, since when what is due is taken back, where anything is.
     """
     now = snapshot.now
     holds = [Hold(pool, now, FOREVER, amount) for pool, amount in snapshot.retained.items()]
@@ -205,11 +206,17 @@ def what_is_held(snapshot: Snapshot, lives: Mapping[str, Life]) -> list[Hold]:
         if not standing.charged:
             continue
         name = standing.allocation.name
-        life = lives.get(name)
+        life, taking = lives.get(name), takings.get(name, Taking())
         for pool, amount in standing.charged.items():
-            back = due_back(standing, life, pool.kind) if life else FOREVER
+            since = taking.since(pool.kind)
+            if life is None:
+                leaves = pool.kind is PoolKind.ACCELERATORS or standing.allocation.terms.delete
+                expected = leaves and since is not None and now < since + PATIENCE
+                holds.append(Hold(pool, now, FOREVER, amount, name, expected=expected))
+                continue
+            back = due_back(standing, life, pool.kind)
             late = back <= now
-            expected = late and now < back + PATIENCE
+            expected = late and now < (back if since is None else since) + PATIENCE
             holds.append(Hold(pool, now, FOREVER if late else back, amount, name, overdue=late, expected=expected))
     return holds
 

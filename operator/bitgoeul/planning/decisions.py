@@ -60,6 +60,8 @@ class Decision:
     promised: Amounts | None = None  # for the window's start, which lies ahead or could not be kept yet
     notice: int | None = None  # moment of the last notice that is due
     evict: bool = False  # pods of one that is closed go now
+    drain_started: int | None = None  # since when devices that are due are taken back; None: none are due
+    delete_started: int | None = None  # since when namespaces and data are deleted; None: they are not
     view_only: bool = False  # members of one that is closed may only look
     halt: Halt = Halt.NO
     passed: bool = False  # its window is over

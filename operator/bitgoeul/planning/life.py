@@ -13,7 +13,8 @@ from bitgoeul.planning.moments import FOREVER, span
 from bitgoeul.planning.pools import PoolKey, PoolKind
 from bitgoeul.planning.snapshot import Snapshot, Standing
 
-#: How long after its time a holder is expected to give back at any moment: eviction that is blocked ends after this.
+#: How long a holder is expected to give back at any moment, from when it was first asked to: eviction that is blocked
+#: ends after this.
 PATIENCE = span("10m")
 #: How long before it is deleted data is announced to be, where the date is found to be over already.
 SHORTEST_NOTICE = span("24h")
@@ -103,10 +104,12 @@ def over(standing: Standing, snapshot: Snapshot, start: int, wanted: int) -> Lif
     if not in_force(standing) and recorded and recorded.drain_at is not None:
         drain_at = min(drain_at, recorded.drain_at)
     erase_at = terms.erased(end)
-    announced = recorded is not None and recorded.delete_at is not None
-    if erase_at <= now and not announced:
+    announced = recorded.delete_at if recorded else None
+    due = announced is not None and announced <= now
+    if erase_at <= now and not due:
         erase_at = now + min(terms.retention, SHORTEST_NOTICE)
-    if announced and erase_at <= now:
+        erase_at = erase_at if announced is None else min(erase_at, announced)
+    if due and erase_at <= now:
         if not standing.housed:  # nothing is left of it but what an earlier change has left behind
             return Life(Course.NOTHING, start, end, passed=True, reclaimed=True)
         return Life(Course.ERASED, start, end, passed=True, halt=halt, drain_at=drain_at, erase_at=erase_at)
@@ -179,4 +182,56 @@ def due_back(standing: Standing, life: Life, kind: PoolKind) -> int:
     until = terms.released(kind, life.end)
     if life.halt is not Halt.NO and kind is PoolKind.ACCELERATORS and terms.drain:
         until = min(until, life.drain_at)
+    if life.passed and kind is PoolKind.STORAGE and life.erase_at < FOREVER:
+        until = life.erase_at  # as announced, which may be later than the terms say
     return until
+
+
+class Taking(NamedTuple):
+    """Since when what is due is taken back; None: nothing of the kind is due."""
+
+    drain: int | None = None
+    delete: int | None = None
+
+    def since(self, kind: PoolKind) -> int | None:
+        """The moment that counts for pools of one kind."""
+        return self.drain if kind is PoolKind.ACCELERATORS or self.delete is None else self.delete
+
+
+def taking_back(standing: Standing, life: Life | None, now: int) -> Taking:
+    """
+    Tell since when what is due is taken back: as status remembers it, or now, where nobody has begun.
+
+    Args:
+        life: None for an allocation that is being deleted.
+    """
+    allocation = standing.allocation
+    erasing = life is not None and life.course is Course.ERASED
+    return Taking(
+        begun(allocation.drain_started, now) if drain_is_due(standing, life, now) else None,
+        begun(allocation.delete_started, now) if erasing else None,
+    )
+
+
+def begun(recorded: int | None, now: int) -> int:
+    """A moment as recorded; one that is ahead was written by a clock that has gone back, and tells nothing."""
+    return now if recorded is None or recorded > now else recorded
+
+
+def drain_is_due(standing: Standing, life: Life | None, now: int) -> bool:
+    """Whether devices are to be given back by now, whoever evicts the pods that hold them."""
+    allocation = standing.allocation
+    if life is None:
+        return bool(standing.charged)
+    if allocation.problem:
+        return False
+    match life.course:
+        case Course.OPEN:
+            return allocation.excess_drain_at is not None and allocation.excess_drain_at <= now
+        case Course.CLOSED:
+            evicts = allocation.terms.drain and life.drain_at <= now
+            return evicts or due_back(standing, life, PoolKind.ACCELERATORS) <= now
+        case Course.ERASED:
+            return True
+        case _:
+            return False

@@ -147,11 +147,17 @@ def next_due(snapshot: Snapshot, decisions: Mapping[str, Decision], lives: Mappi
                 if window.end < FOREVER:
                     moments += terms.notice_times(window.start, window.end)
             else:
-                back = [at for at in (window.drain_at, window.delete_at, terms.drained(window.end)) if at is not None]
-                moments += [at for due in back for at in (due, due + PATIENCE)] if standing.charged else back
+                moments += [
+                    at for at in (window.drain_at, window.delete_at, terms.drained(window.end)) if at is not None
+                ]
         elif life is not None and life.end < FOREVER:
             moments.append(life.end)
         if terms.start is not None:
             moments.append(terms.start)
+        if standing.allocation.excess_drain_at is not None:
+            moments.append(standing.allocation.excess_drain_at)
+        if standing.charged:
+            begun = (decision.drain_started, decision.delete_started)
+            moments += [since + PATIENCE for since in begun if since is not None]
     ahead = [at for at in moments if now < at < FOREVER]
     return min(ahead, default=None)

@@ -71,6 +71,8 @@ def written(allocation: Allocation, decision: Decision) -> Allocation:
         admitted=begun if begun else allocation.admitted,
         queued_since=decision.queue.since if decision.queue else None,
         queued_ask=decision.queue.asked if decision.queue else {},
+        drain_started=decision.drain_started,
+        delete_started=decision.delete_started,
     )
 
 

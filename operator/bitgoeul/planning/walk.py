@@ -18,7 +18,7 @@ from bitgoeul.planning.board import Board, Demand, Hold, kept_on, together, what
 from bitgoeul.planning.checks import refusal
 from bitgoeul.planning.decisions import Decision, QueueEntry
 from bitgoeul.planning.explain import Explainer, Wait
-from bitgoeul.planning.life import Course, Halt, Life, draining_pools, look
+from bitgoeul.planning.life import Course, Halt, Life, Taking, draining_pools, look, taking_back
 from bitgoeul.planning.line import Line, Request, missing, waiting_since
 from bitgoeul.planning.moments import FOREVER, LATEST
 from bitgoeul.planning.pools import PoolKey
@@ -47,6 +47,11 @@ class Walk:
         self._snapshot = snapshot
         self._now = snapshot.now
         self.lives = {s.allocation.name: look(s, snapshot) for s in snapshot.standings if not s.allocation.deleting}
+        self._takings: dict[str, Taking] = {}
+        for standing in snapshot.standings:
+            taking = taking_back(standing, self.lives.get(standing.allocation.name), self._now)
+            if taking.drain is not None:
+                self._takings[standing.allocation.name] = taking
         self._promises: dict[str, Promise] = {}
         for standing in snapshot.standings:
             if standing.allocation.promised is None:
@@ -55,7 +60,7 @@ class Walk:
             promise = promise_of(standing, self.lives.get(name), self._now)
             if promise is not None:
                 self._promises[name] = promise
-        self.holds = what_is_held(snapshot, self.lives)
+        self.holds = what_is_held(snapshot, self.lives, self._takings)
         for promise in self._promises.values():
             self.holds += promise.holds
         self.waiting: list[Request] = []
@@ -82,6 +87,10 @@ class Walk:
                 decisions[name] = self._extend(request)
             else:
                 decisions[name] = self._in_turn(request, decisions.get(name))
+        for name, taking in self._takings.items():
+            life, decision = self.lives.get(name), decisions[name]
+            if life is None or life.course is decision.course:  # else it goes on
+                decisions[name] = replace(decision, drain_started=taking.drain, delete_started=taking.delete)
         return decisions
 
     # -- without a look at the others
@@ -196,7 +205,7 @@ class Walk:
             )
             explainer = Explainer(self._snapshot.pools, slipped, self._overdue)
             decisions[name] = self._wait(replace(request, need=need), wait, explainer)
-            slipped.set_aside(demand, wait.earliest)
+            slipped.set_aside(demand, wait.earliest, self._hoped(slipped, demand, self._now))
         return decisions
 
     def _begun(self, request: Request, promise: Promise, need: Amounts) -> Decision:
@@ -284,13 +293,13 @@ class Walk:
             decision = replace(decision, reason=reason, message=message)
         self._board.lift(beside)
         self._board.put(late)
-        self._board.set_aside(demand, earliest, self._hoped(demand, start))
+        self._board.set_aside(demand, earliest, self._hoped(self._board, demand, start))
         if promise is not None:
             until = FOREVER if earliest is None else earliest
             self._board.put(hold._replace(end=min(hold.end, until)) for hold in promise.holds)
         return with_extension(decision, extension)
 
-    def _hoped(self, demand: Demand, start: int) -> int | None:
+    def _hoped(self, board: Board, demand: Demand, start: int) -> int | None:
         """
         When a demand may begin if all that is expected back at any moment were there.
 
@@ -300,9 +309,9 @@ class Walk:
         back = [Hold(pool, self._now, FOREVER, self._expected[pool]) for pool in demand.need if pool in self._expected]
         if not back:
             return None
-        self._board.lift(back)
-        hoped = self._board.earliest(demand, start)
-        self._board.put(back)
+        board.lift(back)
+        hoped = board.earliest(demand, start)
+        board.put(back)
         return hoped
 
     def _demand(self, standing: Standing, life: Life, need: Amounts) -> tuple[Demand, int]:

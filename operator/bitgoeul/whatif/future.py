@@ -138,6 +138,8 @@ def brought_along(standing: Standing, became: Standing) -> Standing:
         reclaimed=then.reclaimed,
         queued_since=then.queued_since,
         queued_ask=then.queued_ask,
+        drain_started=then.drain_started,
+        delete_started=then.delete_started,
     )
     return replace(
         standing,
