@@ -18,7 +18,6 @@ from bitgoeul.cluster.kinds import (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
     EVENT,
-    LIMIT_RANGE,
     NAMESPACE,
     RESOURCE_QUOTA,
     ROLE_BINDING,
@@ -30,7 +29,7 @@ from tests.benchmarks.cluster import Cluster
 from tests.benchmarks.processes import Usage
 
 # In the order in which they are posted.
-CHILDREN = (NAMESPACE, RESOURCE_QUOTA, LIMIT_RANGE, VOLUME_CLAIM, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
+CHILDREN = (NAMESPACE, RESOURCE_QUOTA, VOLUME_CLAIM, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
 KEPT_METADATA = ("name", "namespace", "labels", "finalizers")
 OWN_PREFIX = "bitgoeul.dev/"
 

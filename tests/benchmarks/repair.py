@@ -14,7 +14,6 @@ from bitgoeul.cluster.client import Object
 from bitgoeul.cluster.kinds import (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
-    LIMIT_RANGE,
     NAMESPACE,
     RESOURCE_QUOTA,
     ROLE_BINDING,
@@ -49,8 +48,6 @@ class Damage:
 CHOICES = (
     Damage(RESOURCE_QUOTA),
     Damage(RESOURCE_QUOTA, {"spec": {"hard": {"requests.nvidia.com/gpu": "64"}}}),
-    Damage(LIMIT_RANGE),
-    Damage(LIMIT_RANGE, {"spec": {"limits": []}}),
     Damage(VOLUME_CLAIM),
     Damage(ROLE_BINDING),
     Damage(ROLE_BINDING, {"subjects": []}),

@@ -11,9 +11,14 @@ from bitgoeul.api import names
 from bitgoeul.api.accelerator_pool import AcceleratorPoolSpec
 from bitgoeul.api.crd import render_crd
 from bitgoeul.api.kinds import KINDS
-from bitgoeul.desired.limit_range import build_limit_range
 from bitgoeul.desired.namespace import build_namespace
 from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard
+from bitgoeul.desired.tenant_policies import (
+    POLICY_NAME,
+    build_tenant_policies,
+    build_tenant_proof_pod,
+    refused_for_grace,
+)
 from bitgoeul.desired.world import Manifest, NamespaceTarget, World
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import eventually
@@ -93,7 +98,7 @@ def store_pool(kubectl: Kubectl, name: str, spec: AcceleratorPoolSpec) -> str:
 
 @contextmanager
 def tenants(kubectl: Kubectl) -> Iterator[Tenant]:
-    """Gives a function that makes a namespace with quota and limit range; all of them go at the end."""
+    """Gives a function that makes a namespace with its quota; all of them go at the end."""
     made: list[str] = []
 
     def make(name: str, **holdings: Any) -> NamespaceTarget:
@@ -101,7 +106,7 @@ def tenants(kubectl: Kubectl) -> Iterator[Tenant]:
         create(kubectl, build_namespace(target))
         made.append(target.name)
         quota = build_resource_quota(target, WORLD)
-        apply(kubectl, empty_hard(quota), build_limit_range(target))
+        apply(kubectl, empty_hard(quota))
         apply(kubectl, quota)
         await_quota(kubectl, target.name)
         eventually(
@@ -114,6 +119,19 @@ def tenants(kubectl: Kubectl) -> Iterator[Tenant]:
     finally:
         if made:
             kubectl("delete", "namespace", "--wait=false", *made)
+
+
+@contextmanager
+def tenant_policies(kubectl: Kubectl, namespace: str) -> Iterator[None]:
+    """The admission policies of all tenants, seen to act in one of their namespaces; they go at the end."""
+    policies = build_tenant_policies()
+    apply(kubectl, *policies)
+    proof = build_tenant_proof_pod(namespace)
+    eventually(lambda: refused_for_grace(refusal(kubectl, proof)), "the policies of tenants act")
+    try:
+        yield
+    finally:
+        kubectl("delete", ",".join(policy["kind"].lower() for policy in policies), POLICY_NAME, "--ignore-not-found")
 
 
 def await_quota(kubectl: Kubectl, namespace: str) -> None:

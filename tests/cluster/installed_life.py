@@ -8,7 +8,7 @@ from bitgoeul.api.names import RESUMED_ANNOTATION
 from bitgoeul.cluster.kinds import (
     CLUSTER_ROLE,
     DEPLOYMENT,
-    LIMIT_RANGE,
+    MUTATING_POLICY,
     NAMESPACE,
     POD,
     STATEFUL_SET,
@@ -17,6 +17,7 @@ from bitgoeul.cluster.kinds import (
     VOLUME_CLAIM,
     Kind,
 )
+from bitgoeul.desired.tenant_policies import POLICY_NAME
 from tests.chart import Manifest
 from tests.cluster.scenario import World
 from tests.cluster.waiting import eventually
@@ -64,10 +65,10 @@ def lose_members(world: World, blue: str) -> None:
 
 def meddle(world: World, blue: str, pool: str) -> None:
     """Somebody edits what the operator keeps; it comes back."""
-    limits = LIMIT_RANGE.path("bitgoeul", blue)
-    before = world.admin.get(limits)["spec"]
-    world.admin.merge(limits, {"spec": {"limits": [{"type": "Container", "defaultRequest": {"cpu": "9"}}]}})
-    eventually(lambda: world.admin.get(limits)["spec"] == before, "default requests are back")
+    defaults = MUTATING_POLICY.path(POLICY_NAME)
+    before = world.admin.get(defaults)["spec"]
+    world.admin.merge(defaults, {"spec": {"mutations": before["mutations"][:1]}})
+    eventually(lambda: world.admin.get(defaults)["spec"] == before, "default requests are back")
     policy = VALIDATING_POLICY.path(f"bitgoeul-pool-{pool}")
     world.admin.merge(policy, {"spec": {"failurePolicy": "Ignore"}})
     eventually(lambda: world.admin.get(policy)["spec"]["failurePolicy"] == "Fail", "the policy is back")

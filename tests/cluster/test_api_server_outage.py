@@ -9,6 +9,7 @@ import pytest
 
 from bitgoeul.api.names import MANAGED_BY_LABEL, QUOTA_NAME
 from bitgoeul.cluster.kinds import BY_KIND, RESOURCE_QUOTA, ROLE_BINDING, TENANT_ALLOCATION
+from bitgoeul.desired.tenant_policies import POLICY_NAME
 from bitgoeul.local.components import API_SERVER
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.faults import Launch, bring_back_api_server, compact, pass_time
@@ -18,12 +19,12 @@ from tests.cluster.waiting import eventually
 
 pytest_plugins = ["tests.cluster.fault_fixtures"]
 
-LIMIT_RANGE = BY_KIND["LimitRange"]
+MUTATING_POLICY = BY_KIND["MutatingAdmissionPolicy"]
 ADMINS = "bitgoeul:admin"
 MEMBERS = [{"kind": "Group", "name": "blue", "role": "admin"}]
 SLOW = pytest.mark.skipif("SLOW_TESTS" not in os.environ, reason="takes more than a minute; set SLOW_TESTS=1")
 
-# There are 17 watches. Each asks twice in 5 s while nobody answers, and the Lease once a second.
+# There are 16 watches. Each asks twice in 5 s while nobody answers, and the Lease once a second.
 FIRST_SECONDS = 5.0  # quicker, because a short interruption is more likely than a long one
 AWAY_PER_SECOND = 20
 # Afterwards everything is listed and watched anew, once more to find what was deleted, and the work goes on.
@@ -80,7 +81,7 @@ def test_a_watch_that_has_to_begin_anew_misses_nothing(
 
     proxy.close_to_watches()
     fault_world.delete(ROLE_BINDING, ADMINS, tenant)
-    fault_world.delete(LIMIT_RANGE, "bitgoeul", tenant)
+    fault_world.delete(MUTATING_POLICY, POLICY_NAME)
     fault_world.admin.merge(RESOURCE_QUOTA.path(QUOTA_NAME, tenant), {
         "metadata": {"labels": {MANAGED_BY_LABEL: None}},
         "spec": {"hard": {f"requests.{resource_of(pool)}": "4"}},
@@ -94,7 +95,7 @@ def test_a_watch_that_has_to_begin_anew_misses_nothing(
 
     fault_world.await_phase(behind, "Active")
     eventually(lambda: fault_world.find(ROLE_BINDING, ADMINS, tenant), "the members' access is back")
-    eventually(lambda: fault_world.find(LIMIT_RANGE, "bitgoeul", tenant), "the limit range is back")
+    eventually(lambda: fault_world.find(MUTATING_POLICY, POLICY_NAME), "the policy of all tenants is back")
     eventually(lambda: fault_world.quota(tenant)["metadata"]["labels"].get(MANAGED_BY_LABEL), "the quota is ours again")
     key = f"requests.{resource_of(pool)}"
     eventually(lambda: fault_world.quota(tenant)["spec"]["hard"][key] == "3", "it says again what is granted")

@@ -7,7 +7,6 @@ from typing import Any
 from bitgoeul.api.names import (
     ALLOCATION_LABEL,
     ALLOCATION_UID_ANNOTATION,
-    LIMIT_RANGE_NAME,
     MANAGED_BY_LABEL,
     QUOTA_NAME,
     pool_label,
@@ -50,7 +49,7 @@ def storage_key(pool: str, what: str = "requests.storage") -> str:
 
 
 def test_every_child_stands_and_says_whose_it_is(world: World) -> None:
-    """Namespace, quota, limits, claim, bindings, and the right to read the allocation, all with the same labels."""
+    """Namespace, quota, claim, bindings, and the right to read the allocation, all with the same labels."""
     pool, disk = world.pool(), world.storage_pool()
     storage = {disk: {"size": "10Ti", "claims": [make_claim("data", "1Ti")]}}
     blue = world.active("blue", {pool: 2}, storage, members=MEMBERS)
@@ -60,7 +59,6 @@ def test_every_child_stands_and_says_whose_it_is(world: World) -> None:
     children = [
         world.get(NAMESPACE, blue),
         world.quota(blue),
-        world.get(BY_KIND["LimitRange"], LIMIT_RANGE_NAME, blue),
         world.get(VOLUME_CLAIM, "data", blue),
         *(world.get(ROLE_BINDING, f"bitgoeul:{role}", blue) for role in ("admin", "edit", "view")),
         world.get(BY_KIND["ClusterRole"], reader),
@@ -70,7 +68,7 @@ def test_every_child_stands_and_says_whose_it_is(world: World) -> None:
         labels = child["metadata"]["labels"]
         assert (labels[MANAGED_BY_LABEL], labels[ALLOCATION_LABEL]) == ("bitgoeul", blue)
 
-    namespace, _, _, claim, *_ = children
+    namespace, _, claim, *_ = children
     assert namespace["metadata"]["annotations"][ALLOCATION_UID_ANNOTATION] == uid
     assert (
         namespace["metadata"]["labels"].items()
@@ -135,7 +133,7 @@ def test_without_perdevice_and_compute_cpu_is_not_capped(world: World) -> None:
 
 
 def test_a_pod_without_requests_is_admitted(world: World) -> None:
-    """With cpu and memory capped, a quota refuses pods that state none; the LimitRange gives them a little."""
+    """With cpu and memory capped, a quota refuses pods that state none; a policy gives them a little."""
     pool = world.pool(perDevice={"cpu": "4", "memory": "8Gi"})
     blue = world.active("blue", {pool: 1})
     (container,) = world.pod(blue, "plain")["spec"]["containers"]

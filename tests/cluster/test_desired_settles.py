@@ -13,10 +13,10 @@ from bitgoeul.api.tenant_allocation import ClaimRequest
 from bitgoeul.desired.admission_policies import build_pool_policies
 from bitgoeul.desired.cluster_roles import build_reader, build_tenant_roles
 from bitgoeul.desired.drift import differs
-from bitgoeul.desired.limit_range import build_limit_range
 from bitgoeul.desired.namespace import amend_namespace, build_namespace
 from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard
 from bitgoeul.desired.role_bindings import build_role_bindings
+from bitgoeul.desired.tenant_policies import build_tenant_policies
 from bitgoeul.desired.volume_claims import build_volume_claims
 from bitgoeul.desired.world import Manifest, NamespaceTarget
 from tests.cluster.desired_tenancy import POOLS, WORLD, apply, create
@@ -49,10 +49,10 @@ def every_manifest() -> list[Manifest]:
     return [
         empty_hard(quota),
         quota,
-        build_limit_range(TARGET),
         *build_volume_claims(TARGET, [("lustre", ClaimRequest.model_validate(CLAIM))], WORLD),
         *build_role_bindings(TARGET, MEMBERS),
         *build_tenant_roles(),
+        *build_tenant_policies(),
         *build_reader(TARGET.allocation, UID, MEMBERS),
         *(policy for name, spec in POOLS.items() for policy in build_pool_policies(f"{name}-settles", spec, UID)),
     ]

@@ -182,7 +182,7 @@ def test_what_was_asked_for_is_not_taken_for_meddling(lived: Lived) -> None:
     _, text = lived.process.fetch("/metrics")
     counts = re.findall(r'^bitgoeul_drift_corrections_total{kind="(\w+)"} (.*)$', text, re.MULTILINE)
     assert {kind: float(count) for kind, count in counts if float(count)} == {
-        "LimitRange": 1,
+        "MutatingAdmissionPolicy": 1,
         "ValidatingAdmissionPolicy": 1,
         "ClusterRole": 1,
     }

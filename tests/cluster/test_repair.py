@@ -13,13 +13,13 @@ import pytest
 from bitgoeul.api.names import (
     ALLOCATION_LABEL,
     ALLOCATION_UID_ANNOTATION,
-    LIMIT_RANGE_NAME,
     MANAGED_BY_LABEL,
     QUOTA_NAME,
     RETAINED_LABEL,
     pool_label,
 )
 from bitgoeul.cluster.kinds import BY_KIND, NAMESPACE, RESOURCE_QUOTA, ROLE_BINDING, VOLUME_CLAIM
+from bitgoeul.desired.tenant_policies import POLICY_NAME
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.admin import History
 from tests.cluster.api_objects import Manifest, make_claim
@@ -68,7 +68,6 @@ class Child:
 CHILDREN = [
     Child("Namespace", "{tenant}", {"metadata": {"labels": {ALLOCATION_LABEL: "x"}}}, "metadata.labels"),
     Child("ResourceQuota", QUOTA_NAME, {"spec": {"hard": {"pods": "7", "requests.storage": None}}}),
-    Child("LimitRange", LIMIT_RANGE_NAME, {"spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}}]}}),
     Child("PersistentVolumeClaim", "data", {"metadata": {"labels": {ALLOCATION_LABEL: "x"}}}, "metadata.labels"),
     Child("RoleBinding", "bitgoeul:admin", {"subjects": [STRANGER, ANN]}, "subjects"),
     Child("ClusterRole", "bitgoeul:allocation:{tenant}", {"rules": []}, "rules"),
@@ -82,8 +81,12 @@ CHILDREN = [
     ),
     Child("ValidatingAdmissionPolicy", "bitgoeul-pool-{pool}", {"spec": {"failurePolicy": "Ignore"}}),
     Child("ValidatingAdmissionPolicyBinding", "bitgoeul-pool-{pool}", {"spec": {"validationActions": ["Warn"]}}),
+    Child("MutatingAdmissionPolicy", POLICY_NAME, {"spec": {"mutations": None}}),
+    Child("MutatingAdmissionPolicyBinding", POLICY_NAME, {"spec": {"policyName": "other"}}),
+    Child("ValidatingAdmissionPolicy", POLICY_NAME, {"spec": {"failurePolicy": "Ignore"}}),
+    Child("ValidatingAdmissionPolicyBinding", POLICY_NAME, {"spec": {"validationActions": ["Warn"]}}),
 ]
-LIMITS = next(child for child in CHILDREN if child.kind == "LimitRange")
+CLAIM = next(child for child in CHILDREN if child.kind == "PersistentVolumeClaim")
 # Keys of labels of a namespace; the first stands for the tenant's own pool.
 POOL_LABEL, FORGED_LABEL, POD_SECURITY = "POOL", pool_label("forged"), "pod-security.kubernetes.io/enforce"
 
@@ -204,7 +207,7 @@ def test_marks_of_a_namespace_come_back(tenant: Tenant, control_plane: ControlPl
         world.admin.merge(NAMESPACE.path(name), filled_in)
         eventually(lambda: marks() == before, "all as before")
         # Whatever else the damage set off comes before this, since keys are worked on in order.
-        test_an_edit_is_taken_back(tenant, LIMITS)
+        test_an_edit_is_taken_back(tenant, CLAIM)
     quotas = [change.obj["spec"]["hard"] for change in history.changes() if change.name == QUOTA_NAME]
     assert {hard[f"requests.{resource_of(tenant.pool)}"] for hard in quotas} == {"2"}
     assert world.get(ROLE_BINDING, "bitgoeul:admin", name)["metadata"]["uid"] == bindings["metadata"]["uid"]
@@ -243,7 +246,7 @@ def test_what_others_add_is_left_alone(tenant: Tenant) -> None:
     ]
     made = [world.create(obj) for obj in others]
     for child in CHILDREN:
-        if child.kind in ("Namespace", "ResourceQuota", "LimitRange", "RoleBinding", "PersistentVolumeClaim"):
+        if child.kind in ("Namespace", "ResourceQuota", "RoleBinding", "PersistentVolumeClaim"):
             test_an_edit_is_taken_back(tenant, child)
     for path in (NAMESPACE.path(name), RESOURCE_QUOTA.path(QUOTA_NAME, name), VOLUME_CLAIM.path("data", name)):
         metadata = world.admin.get(path)["metadata"]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from bitgoeul.desired.limit_range import build_limit_range
 from bitgoeul.desired.resource_quota import build_resource_quota
 from bitgoeul.desired.world import Manifest
 from tests.cluster.desired_tenancy import (
@@ -22,6 +21,7 @@ from tests.cluster.desired_tenancy import (
     create,
     make_pod,
     refusal,
+    tenant_policies,
     tenants,
 )
 from tests.cluster.kubectl import Kubectl
@@ -35,7 +35,8 @@ def tenant(kubectl: Kubectl) -> Iterator[Tenant]:
     """A namespace with 2 A100, a little compute and 2Ti of lustre."""
     with tenants(kubectl) as make:
         make("limits", devices={"a100": 2}, storage={"lustre": 2 * 2**40}, cpu_millis=64_000, memory_bytes=512 * 2**30)
-        yield make
+        with tenant_policies(kubectl, BLUE):
+            yield make
 
 
 def make_claim(name: str, size: str, storage_class: str | None) -> Manifest:
@@ -81,19 +82,6 @@ def test_granted_devices_are_admitted(kubectl: Kubectl, tenant: Tenant) -> None:
     """The whole grant can be used in one pod."""
     create(kubectl, make_pod("whole", BLUE, {GPU: "2"}))
     kubectl("delete", "pod", "whole", "-n", BLUE)
-
-
-def test_pod_without_requests_is_admitted(kubectl: Kubectl, tenant: Tenant) -> None:
-    """The limit range fills in what the quota on cpu and memory asks for; without it the pod is refused."""
-    create(kubectl, make_pod("modest", BLUE))
-    (container,) = kubectl.get("pod", "modest", "-n", BLUE)["spec"]["containers"]
-    assert container["resources"]["requests"] == {"cpu": "100m", "memory": "128Mi"}
-    assert "limits" not in container["resources"]
-    bare = tenant("bare", cpu_millis=1000)
-    kubectl("delete", "limitrange", "bitgoeul", "-n", bare.name)
-    missing = "must specify requests.cpu"
-    assert missing in await_refusal(kubectl, make_pod("bare", bare.name), missing)
-    apply(kubectl, build_limit_range(bare))
 
 
 @pytest.mark.parametrize(

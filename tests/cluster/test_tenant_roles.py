@@ -232,11 +232,6 @@ def test_members_read_their_own_allocation(kubectl: Kubectl, mine: NamespaceTarg
             ["delete", "resourcequota", names.QUOTA_NAME], ["get", "resourcequota", names.QUOTA_NAME], id="the quota"
         ),
         pytest.param(
-            ["delete", "limitrange", names.LIMIT_RANGE_NAME],
-            ["get", "limitrange", names.LIMIT_RANGE_NAME],
-            id="the limits",
-        ),
-        pytest.param(
             ["label", "namespace", MINE, "pod-security.kubernetes.io/enforce=privileged", "--overwrite"],
             ["get", "namespace", MINE],
             id="the pod security level of the namespace",

@@ -23,14 +23,16 @@ from bitgoeul.cli.evidence import Evidence, Finding, Verdict
 from bitgoeul.cli.findings import examine
 from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
+    BY_KIND,
     DEVICE_CLASS,
-    LIMIT_RANGE,
     MUTATING_POLICY,
     NAMESPACE,
     RESOURCE_QUOTA,
+    ROLE_BINDING,
     TENANT_ALLOCATION,
 )
 from bitgoeul.desired.allocation_status import instant
+from bitgoeul.desired.tenant_policies import build_tenant_policies
 from tests.unit.builders import NOW, Manifest, make_accelerator_pool, make_allocation, make_namespace, make_quota
 
 
@@ -49,7 +51,7 @@ def lease(seconds: float = 0, annotations: Manifest | None = None, written: floa
 WELL = Evidence(
     version={"gitVersion": "v1.36.3"},
     definitions={f"{kind.plural}.{GROUP}": build_crd(kind) for kind in KINDS},
-    objects={kind: [] for kind in LISTED},
+    objects={kind: [] for kind in LISTED} | {BY_KIND[one["kind"]]: [one] for one in build_tenant_policies()},
     lease=lease(),
     lease_refused=False,
     here=NOW,
@@ -149,8 +151,8 @@ def test_what_may_not_be_listed_keeps_no_check_from_being_made(kind: Any) -> Non
         assert any(one.found.startswith("not checked") for one in found)
 
 
-def limits(namespace: str, allocation: str, **metadata: Any) -> Manifest:
-    """A limit range of ours."""
+def binding(namespace: str, allocation: str, **metadata: Any) -> Manifest:
+    """A binding of ours."""
     labels = {MANAGED_BY_LABEL: MANAGED_BY, ALLOCATION_LABEL: allocation}
     return {"metadata": {"name": "bitgoeul", "namespace": namespace, "labels": labels, **metadata}}
 
@@ -158,14 +160,14 @@ def limits(namespace: str, allocation: str, **metadata: Any) -> Manifest:
 @pytest.mark.parametrize(
     ("objects", "said"),
     [
-        pytest.param({LIMIT_RANGE: [limits("else", "gone")]}, "LimitRange bitgoeul", id="limits of nobody"),
-        pytest.param({LIMIT_RANGE: [limits("else", "blue")]}, "nothing", id="limits of somebody"),
+        pytest.param({ROLE_BINDING: [binding("else", "gone")]}, "RoleBinding bitgoeul", id="a binding of nobody"),
+        pytest.param({ROLE_BINDING: [binding("else", "blue")]}, "nothing", id="a binding of somebody"),
         pytest.param(
-            {LIMIT_RANGE: [limits("else", "gone", deletionTimestamp="now")]}, "nothing", id="limits on their way out"
+            {ROLE_BINDING: [binding("else", "gone", deletionTimestamp="now")]}, "nothing", id="a binding on its way out"
         ),
         pytest.param(
-            {LIMIT_RANGE: [limits("old", "gone")], NAMESPACE: [make_namespace("old", retained=True)]}, "nothing",
-            id="limits where data is kept",
+            {ROLE_BINDING: [binding("old", "gone")], NAMESPACE: [make_namespace("old", retained=True)]}, "nothing",
+            id="a binding where data is kept",
         ),
         pytest.param({NAMESPACE: [make_namespace("old")]}, "namespaces without an allocation: old", id="a namespace"),
         pytest.param({NAMESPACE: [make_namespace("blue")]}, "nothing", id="a namespace of somebody"),
@@ -208,7 +210,7 @@ def test_what_is_printed() -> None:
         **WELL.objects,
         TENANT_ALLOCATION: [make_allocation("blue")],
         NAMESPACE: [tenant, make_namespace("old", retained=True)],
-        RESOURCE_QUOTA: [make_quota("blue") | {"metadata": limits("blue", "blue")["metadata"]}, mine],
+        RESOURCE_QUOTA: [make_quota("blue") | {"metadata": binding("blue", "blue")["metadata"]}, mine],
         DEVICE_CLASS: [device_class("mig", "nvidia.com/mig-1g.10gb")],
     }
     wrong = replace(WELL, objects=objects, lease=None, here=NOW + timedelta(minutes=1), missing_rights=("list nodes",))
@@ -226,7 +228,7 @@ def test_what_is_printed() -> None:
         "ok    kinds       3 kinds, as this version has them",
         "bad   operator    there is no Lease in namespace bitgoeul-system; fix: bitgoeul run",
         "warn  clock       this machine's clock and the API server's are 60 s apart; fix: timedatectl set-ntp true",
-        "ok    admission   policies of 0 pools in place",
+        "ok    admission   policies of all tenants and of 0 pools in place",
         "warn  dra         open to tenants, because no pool names it: nvidia.com/mig-1g.10gb of DeviceClass mig; "
         f"fix: echo '{closed}' | kubectl apply -f -",
         "warn  quotas      more than one quota in blue: the least of them counts; "

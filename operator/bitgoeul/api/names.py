@@ -35,7 +35,6 @@ FINALIZER = f"{GROUP}/enforcement"
 MAX_POOL_NAME = 58
 
 QUOTA_NAME = "bitgoeul"
-LIMIT_RANGE_NAME = "bitgoeul"
 
 # Where the Lease is, wherever an operator runs: one lock for each cluster.
 OPERATOR_NAMESPACE = "bitgoeul-system"

@@ -15,7 +15,6 @@ from bitgoeul.cluster.client import Object
 from bitgoeul.cluster.kinds import (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
-    LIMIT_RANGE,
     MUTATING_BINDING,
     MUTATING_POLICY,
     NAMESPACE,
@@ -30,7 +29,7 @@ from bitgoeul.cluster.kinds import (
 from bitgoeul.planning.observed import NamespaceView, namespace_view
 
 POLICY_KINDS = (MUTATING_POLICY, MUTATING_BINDING, VALIDATING_POLICY, VALIDATING_BINDING)
-CHILDREN = (RESOURCE_QUOTA, LIMIT_RANGE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
+CHILDREN = (RESOURCE_QUOTA, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
 # Read with ``list``; commands that only look need the first of them.
 LOOKED_AT = (*OWN_KINDS, NODE, NAMESPACE, RESOURCE_QUOTA)
 NAMED = 5  # of many; the rest is a number

@@ -57,6 +57,7 @@ from bitgoeul.controller.clock import MOST_SKEW_SECONDS
 from bitgoeul.controller.preflight import check_version
 from bitgoeul.desired.admission_policies import build_pool_policies
 from bitgoeul.desired.drift import differs
+from bitgoeul.desired.tenant_policies import POLICY_NAME, build_tenant_policies
 from bitgoeul.errors import UserError
 from bitgoeul.planning.moments import date
 from bitgoeul.planning.observed import NamespaceView
@@ -175,7 +176,7 @@ def check_clock(evidence: Evidence) -> Finding:
 
 
 def check_policies(evidence: Evidence) -> Finding:
-    """Whether each pool has its admission policies, which keep pods in it."""
+    """Whether each pool has its admission policies, which keep pods in it, and all tenants have theirs."""
     name = "admission"
     unknown = [kind.kind for kind in POLICY_KINDS if kind in evidence.unserved]
     if unknown:
@@ -187,24 +188,34 @@ def check_policies(evidence: Evidence) -> Finding:
     refused = [kind.plural for kind in needed if kind not in evidence.objects]
     if refused:
         return unread(name, f"list {', '.join(refused)}")
-    there = {(one.kind, obj["metadata"]["name"]): obj for one in POLICY_KINDS for obj in evidence.objects[one]}
     pools = read_pools(evidence.objects[ACCELERATOR_POOL])
+    if not pools and not evidence.objects.get(TENANT_ALLOCATION):
+        return Finding(name, Verdict.OK, "no pool yet")
+    if not all_stand(evidence, build_tenant_policies()):
+        found = f"policies {POLICY_NAME} of all tenants are missing or changed: pods may hold devices for too long"
+        return Finding(name, Verdict.BAD, found, f"kubectl describe validatingadmissionpolicy {POLICY_NAME}")
     wrong = [
         pool.metadata.name
         for pool in pools
-        if any(
-            differs(
-                # Items of a list do not say their kind.
-                {"metadata": wanted["metadata"], "spec": wanted["spec"]},
-                there.get((wanted["kind"], wanted["metadata"]["name"]), {}),
-            )
-            for wanted in build_pool_policies(pool.metadata.name, pool.spec, pool.metadata.uid)
-        )
+        if not all_stand(evidence, build_pool_policies(pool.metadata.name, pool.spec, pool.metadata.uid))
     ]
     if wrong:
         found = f"policies are missing or changed of {named(wrong)}: pods may leave their pool"
         return Finding(name, Verdict.BAD, found, f"kubectl describe apool {wrong[0]}")
-    return Finding(name, Verdict.OK, f"policies of {count(len(pools), 'pool')} in place")
+    return Finding(name, Verdict.OK, f"policies of all tenants and of {count(len(pools), 'pool')} in place")
+
+
+def all_stand(evidence: Evidence, policies: Iterable[Object]) -> bool:
+    """Whether policies and bindings are what they should be."""
+    there = {(one.kind, obj["metadata"]["name"]): obj for one in POLICY_KINDS for obj in evidence.objects[one]}
+    return not any(
+        differs(
+            # Items of a list do not say their kind.
+            {"metadata": wanted["metadata"], "spec": wanted["spec"]},
+            there.get((wanted["kind"], wanted["metadata"]["name"]), {}),
+        )
+        for wanted in policies
+    )
 
 
 def read_pools(objects: Iterable[Object]) -> list[AcceleratorPool]:

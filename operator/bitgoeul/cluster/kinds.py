@@ -50,7 +50,6 @@ NODE = Kind("", "v1", "nodes", "Node")
 # All namespaces, not only ours: whether a name is taken must be known before anything is granted.
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
 RESOURCE_QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota", namespaced=True, selector=OURS)
-LIMIT_RANGE = Kind("", "v1", "limitranges", "LimitRange", namespaced=True, selector=OURS)
 VOLUME_CLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", namespaced=True, selector=OURS)
 RBAC = "rbac.authorization.k8s.io"
 ROLE_BINDING = Kind(RBAC, "v1", "rolebindings", "RoleBinding", namespaced=True, selector=OURS)
@@ -78,7 +77,6 @@ LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
 OWN_KINDS = (ACCELERATOR_POOL, STORAGE_POOL, TENANT_ALLOCATION)
 CHILD_KINDS = (
     RESOURCE_QUOTA,
-    LIMIT_RANGE,
     VOLUME_CLAIM,
     ROLE_BINDING,
     CLUSTER_ROLE,

@@ -7,6 +7,7 @@ enforced, a proof that the policy acts, the claims, and last of all the access o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -43,10 +44,11 @@ from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, policy_name
 from bitgoeul.desired.drift import differs
-from bitgoeul.desired.limit_range import build_limit_range
 from bitgoeul.desired.namespace import amend_namespace, build_namespace
 from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard, limits_capacity
 from bitgoeul.desired.role_bindings import build_role_bindings, tenant_role
+from bitgoeul.desired.tenant_policies import POLICY_NAME as TENANT_POLICY
+from bitgoeul.desired.tenant_policies import build_tenant_proof_pod, refused_for_grace
 from bitgoeul.desired.volume_claims import build_volume_claims, never_shrunk
 from bitgoeul.desired.world import Manifest, NamespaceTarget, World
 from bitgoeul.planning.allocations import Amounts
@@ -73,6 +75,7 @@ class NamespaceKeeper:
         self._corrections = corrections
         self._clock = clock
         self._proved: set[tuple[str, ...]] = set()  # versions of policies that were seen to act
+        self._seen: dict[tuple[str, ...], float] = {}  # versions that are not proved yet → since when they stand
 
     async def ensure(self, obj: Manifest) -> bool:
         """Apply an object if it differs from what stands; True when something was written."""
@@ -227,7 +230,7 @@ class NamespaceKeeper:
 
     async def set_quota(self, target: NamespaceTarget, world: World) -> bool:
         """
-        Write quota and limits; True when the quota that is enforced is the one wanted.
+        Write the quota; True when the quota that is enforced is the one wanted.
 
         A quota is made with 0 of everything and raised afterwards, so that a late creation never adds capacity.
         """
@@ -240,7 +243,6 @@ class NamespaceKeeper:
             await self._writer.apply(quota)
         dropped = await self._drop_stale_keys(quota)
         self._corrections.stands(quota, written=written or dropped)
-        await self.ensure(build_limit_range(target))
         return self.settled(target.name)
 
     def settled(self, namespace: str) -> bool:
@@ -267,18 +269,21 @@ class NamespaceKeeper:
 
     async def prove_policies(self, target: NamespaceTarget, world: World) -> str:
         """
-        Ask the API server what it would make of a pod for each pool here; empty when its policies act.
+        Ask the API server what it would make of pods here; empty when the policies of tenants and pools act.
 
-        Once for each version of a pool's policies: what takes time is a new policy, not a new namespace.
+        Once for each version of the policies: what takes time is a new policy, not a new namespace.
 
         Returns:
             What is not yet as it should be, for people.
         """
+        problem = await self._prove_tenant_policies(target.name)
+        if problem:
+            return problem
         for pool, devices in sorted(target.devices.items()):
             spec = world.accelerators.get(pool)
             if not devices or spec is None:
                 continue
-            versions = self._policy_versions(pool)
+            versions = self._policy_versions(policy_name(pool))
             if versions is None:
                 return f"the admission policies of {pool} are not in place yet"
             if versions in self._proved:
@@ -296,6 +301,32 @@ class NamespaceKeeper:
             self._proved.add(versions)
         return ""
 
+    async def _prove_tenant_policies(self, namespace: str) -> str:
+        """The same for the policies of all tenants, by a pod that they have to refuse."""
+        versions = self._policy_versions(TENANT_POLICY)
+        if versions is None:
+            return "the admission policies of all tenants are not in place yet"
+        if versions in self._proved:
+            return ""
+        since = self._seen.setdefault(versions, time.monotonic())
+        try:
+            await self._writer.try_pod(build_tenant_proof_pod(namespace))
+        except ApiError as error:
+            if error.transient or error.not_found or error.conflict:
+                raise
+            refused = error.message
+        else:
+            refused = ""
+        if not refused or "exceeded quota" in refused:  # quota comes after the policies
+            return f"the admission policies of all tenants do not act in {namespace} yet"
+        # Where a policy of somebody else refuses the trial pod before ours could, ours get time.
+        waits = "service account" in refused or time.monotonic() < since + POLICY_SECONDS
+        if waits and not refused_for_grace(refused):
+            return f"a trial pod in {namespace} is refused: {refused}"
+        self._seen.clear()
+        self._proved.add(versions)
+        return ""
+
     def new_pools(self, asked: Iterable[PoolKey]) -> frozenset[PoolKey]:
         """Those of the pools whose policies may not act yet, because they are missing or a few seconds old."""
         new = set()
@@ -310,9 +341,9 @@ class NamespaceKeeper:
         created = datetime.fromisoformat(entry.obj["metadata"]["creationTimestamp"])
         return (self._clock() - created).total_seconds()
 
-    def _policy_versions(self, pool: str) -> tuple[str, ...] | None:
-        """Which policies and bindings of a pool stand; None when one is missing."""
-        entries = [self._cache.get(kind, policy_name(pool)) for kind in POLICY_KINDS]
+    def _policy_versions(self, name: str) -> tuple[str, ...] | None:
+        """Which policies and bindings of this name stand; None when one is missing."""
+        entries = [self._cache.get(kind, name) for kind in POLICY_KINDS]
         found = [entry for entry in entries if entry is not None]
         if len(found) < len(entries):
             return None

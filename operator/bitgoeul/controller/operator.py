@@ -272,7 +272,7 @@ class Operator:
             case Subject.RETAINED:
                 return await self._tenants.close_retained(task.name)
             case _:
-                await self._pools.ensure_roles()
+                await self._pools.ensure_shared()
                 return None
 
     def _decided(self, current: Round) -> None:

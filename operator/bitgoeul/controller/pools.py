@@ -1,5 +1,6 @@
 """
-Keeps what belongs to a pool: its finalizer, its admission policies, its status; and the roles that all tenants share.
+Keeps what belongs to a pool: its finalizer, its admission policies, its status; and what all tenants share: their
+admission policies and roles.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from bitgoeul.desired.admission_policies import build_pool_policies
 from bitgoeul.desired.cluster_roles import build_tenant_roles
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.pool_status import build_accelerator_status, build_storage_status
+from bitgoeul.desired.tenant_policies import build_tenant_policies
 from bitgoeul.planning.decisions import PoolPlan
 from bitgoeul.planning.pools import PoolKey, PoolKind
 
 STATUS_INTERVAL_SECONDS = 0.5  # figures change with every grant; people read slower than that
-ROLES = "roles"  # in the place of a pool's UID
+SHARED = "shared"  # in the place of a pool's UID
 # Conditions that are True when all is well; of the others True is worth a warning.
 HOPED_FOR = frozenset({ConditionType.READY, ConditionType.CAPACITY_MATCHED, ConditionType.CLASS_FOUND})
 
@@ -43,13 +45,13 @@ class Pools:
         recorder: Recorder,
         corrections: Corrections,
         clock: Callable[[], datetime],
-        on_roles: Callable[[], None],
+        on_shared: Callable[[], None],
     ) -> None:
         """
         Args:
-            on_roles: Called when what every pool says about the roles has changed.
+            on_shared: Called when what every pool says about what tenants share has changed.
         """
-        self._on_roles = on_roles
+        self._on_shared = on_shared
         self._cache = cache
         self._writer = writer
         self._planner = planner
@@ -58,7 +60,7 @@ class Pools:
         self._clock = clock
         self._written_at: dict[PoolKey, float] = {}
         self._troubles = Troubles()
-        self._roles_problem = ""  # why the roles that all tenants share cannot be written; empty: they stand
+        self._shared_problem = ""  # why what all tenants share cannot be written; empty: it stands
 
     async def reconcile(self, key: PoolKey) -> float | None:
         """
@@ -90,28 +92,28 @@ class Pools:
             await self._report(kind, key, plan, current, self._lasting(entry.uid, error))
             raise
         self._troubles.succeeded(entry.uid)
-        return await self._report(kind, key, plan, current, self._roles_problem)
+        return await self._report(kind, key, plan, current, self._shared_problem)
 
-    async def ensure_roles(self) -> None:
+    async def ensure_shared(self) -> None:
         """
-        The ClusterRoles that members are bound to; while they cannot be written, every pool says so.
+        Keep what all tenants share: admission policies and ClusterRoles. While they cannot be written, every pool says so.
 
         Raises:
             ClusterError: Something did not succeed; the pass is to be repeated later.
         """
-        before = self._roles_problem
+        before = self._shared_problem
         try:
-            for role in build_tenant_roles():
-                await self._ensure(role)
+            for shared in (*build_tenant_policies(), *build_tenant_roles()):
+                await self._ensure(shared)
         except (ApiError, NoAnswerError) as error:
-            self._roles_problem = self._lasting(ROLES, error)
+            self._shared_problem = self._lasting(SHARED, error)
             raise
         else:
-            self._troubles.succeeded(ROLES)
-            self._roles_problem = ""
+            self._troubles.succeeded(SHARED)
+            self._shared_problem = ""
         finally:
-            if before != self._roles_problem:
-                self._on_roles()
+            if before != self._shared_problem:
+                self._on_shared()
 
     def _lasting(self, what: str, error: ApiError | NoAnswerError) -> str:
         """What is to be said about a failure: nothing about one that may pass, before it has lasted a minute."""

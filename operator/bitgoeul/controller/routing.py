@@ -25,6 +25,7 @@ from bitgoeul.cluster.kinds import (
     Kind,
 )
 from bitgoeul.controller.planner import Planner
+from bitgoeul.desired.tenant_policies import POLICY_NAME
 from bitgoeul.planning.pools import PoolKey, accelerator, storage
 
 POLICY_PREFIX = "bitgoeul-pool-"
@@ -43,7 +44,7 @@ class Subject(StrEnum):
 
 
 class Task(NamedTuple):
-    """One key of the work queue; ``name`` is a pool key for pools and empty for the roles."""
+    """One key of the work queue; ``name`` is a pool key for pools and empty for what all tenants share."""
 
     subject: Subject
     name: str | PoolKey = ""
@@ -81,6 +82,8 @@ class Router:
             yield Task(Subject.POOL, storage(name))
         elif kind is STORAGE_CLASS:
             yield from (Task(Subject.POOL, storage(e.obj["metadata"]["name"])) for e in self.cache.all(STORAGE_POOL))
+        elif kind.group == ADMISSION and name == POLICY_NAME:
+            yield Task(Subject.ROLES)
         elif kind.group == ADMISSION:
             yield Task(Subject.POOL, accelerator(name.removeprefix(POLICY_PREFIX)))
         elif kind is not NODE:

@@ -111,7 +111,7 @@ def _match(pool: str, spec: AcceleratorPoolSpec) -> Manifest:
 
 
 def _bind(pool: str) -> Manifest:
-    return {"policyName": _policy_name(pool), "matchResources": _match_resources({}, [])}
+    return {"policyName": _policy_name(pool), "matchResources": match_resources({}, [])}
 
 
 def _match_pods(pool: str) -> Manifest:
@@ -123,10 +123,10 @@ def _match_pods(pool: str) -> Manifest:
         "scope": "*",
     }
     labelled = {"matchLabels": {}, "matchExpressions": [{"key": names.pool_label(pool), "operator": "Exists"}]}
-    return _match_resources(labelled, [pods])
+    return match_resources(labelled, [pods])
 
 
-def _match_resources(namespaces: Manifest, rules: list[Manifest]) -> Manifest:
+def match_resources(namespaces: Manifest, rules: list[Manifest]) -> Manifest:
     """Every field is stated, also the empty ones: what somebody adds there would exempt pods, and counts as drift."""
     return {
         "namespaceSelector": namespaces,

@@ -34,7 +34,6 @@ POOL_KINDS = {PoolKind.ACCELERATORS: "AcceleratorPool", PoolKind.STORAGE: "Stora
 CHILD_KINDS = (
     "Namespace",
     "ResourceQuota",
-    "LimitRange",
     "PersistentVolumeClaim",
     "RoleBinding",
     "ClusterRole",
