@@ -103,10 +103,12 @@ class Writer:
                 return
             raise
 
-    async def evict(self, pod: Mapping[str, Any]) -> None:
+    async def evict(self, pod: Mapping[str, Any], grace_seconds: int) -> None:
         """
         Ask for a pod to be evicted, honouring disruption budgets.
 
+        Args:
+            grace_seconds: How long it may take to stop, instead of its own grace.
         Raises:
             ApiError: 429 when a budget forbids it now, 500 when two budgets cover the pod.
         """
@@ -115,7 +117,7 @@ class Writer:
             "apiVersion": "policy/v1",
             "kind": "Eviction",
             "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
-            "deleteOptions": {"preconditions": {"uid": metadata["uid"]}},
+            "deleteOptions": {"preconditions": {"uid": metadata["uid"]}, "gracePeriodSeconds": grace_seconds},
         }
         try:
             await self._send("POST", POD.path(metadata["name"], metadata["namespace"], "eviction"), body)

@@ -15,6 +15,7 @@ from typing import Any
 from bitgoeul.cluster.client import Api, ApiError, Object
 from bitgoeul.cluster.kinds import POD
 from bitgoeul.cluster.writer import Writer
+from bitgoeul.desired.tenant_policies import MAX_GRACE_SECONDS
 from bitgoeul.planning.life import PATIENCE
 from bitgoeul.planning.observed import whole
 
@@ -22,8 +23,9 @@ log = logging.getLogger(__name__)
 
 # How long a disruption budget may hold up the end of a grant: as long as planning reckons with.
 BUDGET_PATIENCE = timedelta(milliseconds=PATIENCE)
-# What is left to a pod that would take longer than that patience to go.
-LAST_GRACE_SECONDS = 30
+# A pod keeps at least LEAST_GRACE_SECONDS of what it asks for, however late it is sent off.
+LEAST_GRACE_SECONDS = 30
+DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
 FINISHED = ("Succeeded", "Failed")
 
 
@@ -35,28 +37,62 @@ async def unfinished_pods(api: Api, namespace: str) -> list[Object]:
 
 def devices_of(pod: Mapping[str, Any]) -> dict[str, int]:
     """
-    Devices that one pod takes: its containers and sidecars together, or its largest init container if that is more.
+    Count the devices that one pod takes, as quota and scheduler do.
 
-    Source: Kubernetes documentation, "Resource sharing within containers" of init containers.
+    Containers and sidecars (init containers with ``restartPolicy: Always``) run together. An ordinary init container
+    runs beside the sidecars that were started before it. What a RuntimeClass adds as overhead comes on top. Requests of
+    the pod as a whole hold no devices.
+
+    Source: ``AggregateContainerRequests`` and ``PodRequests`` of k8s.io/component-helpers/resource.
     """
     spec = pod.get("spec") or {}
-    together: dict[str, int] = {}
-    largest: dict[str, int] = {}
-    init = spec.get("initContainers") or ()
-    for container in (*(spec.get("containers") or ()), *(c for c in init if c.get("restartPolicy") == "Always")):
-        for resource, amount in requested(container).items():
-            together[resource] = together.get(resource, 0) + amount
-    for container in init:
-        for resource, amount in requested(container).items():
-            largest[resource] = max(largest.get(resource, 0), amount)
-    return {name: max(together.get(name, 0), largest.get(name, 0)) for name in together.keys() | largest.keys()}
+    sidecars: dict[str, int] = {}
+    starting: dict[str, int] = {}
+    for container in spec.get("initContainers") or ():
+        if container.get("restartPolicy") == "Always":
+            sidecars = summed(sidecars, requested(container))
+            beside = sidecars
+        else:
+            beside = summed(sidecars, requested(container))
+        starting = {name: max(starting.get(name, 0), beside.get(name, 0)) for name in starting.keys() | beside.keys()}
+    running = summed(sidecars, *(requested(container) for container in spec.get("containers") or ()))
+    most = {name: max(running.get(name, 0), starting.get(name, 0)) for name in running.keys() | starting.keys()}
+    return summed(most, devices_in(spec.get("overhead") or {}))
 
 
 def requested(container: Mapping[str, Any]) -> dict[str, int]:
-    """Devices that one container asks for; requests and limits of extended resources are equal."""
+    """Return the devices that one container asks for; a limit without a request is the request, as for Kubernetes."""
     resources = container.get("resources") or {}
-    stated = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {name: whole(amount) for name, amount in stated.items() if "/" in name}
+    return devices_in({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
+
+
+def devices_in(amounts: Mapping[str, Any]) -> dict[str, int]:
+    """Return the extended resources among amounts, in whole devices."""
+    return {name: whole(amount) for name, amount in amounts.items() if "/" in name}
+
+
+def summed(*parts: Mapping[str, int]) -> dict[str, int]:
+    """Return the sum of amounts, name by name."""
+    result: dict[str, int] = {}
+    for part in parts:
+        for name, amount in part.items():
+            result[name] = result.get(name, 0) + amount
+    return result
+
+
+def grace_of(pod: Mapping[str, Any], ended: datetime, now: datetime) -> int:
+    """
+    Return the seconds that a pod gets to stop: what it asks for, as far as patience lasts.
+
+    A kubelet does not shorten a stop that is under way, so the first request for it has to carry the time that is left.
+
+    Args:
+        ended: When the grant ended; patience counts from there.
+    """
+    own = (pod.get("spec") or {}).get("terminationGracePeriodSeconds")
+    left = int((ended + BUDGET_PATIENCE - now).total_seconds())
+    asked = DEFAULT_GRACE_SECONDS if own is None else max(1, int(own))  # 0 would free devices while the process runs
+    return min(asked, MAX_GRACE_SECONDS, max(LEAST_GRACE_SECONDS, left))
 
 
 async def send_off(writer: Writer, pods: Iterable[Object], ended: datetime, clock: Callable[[], datetime]) -> None:
@@ -68,11 +104,12 @@ async def send_off(writer: Writer, pods: Iterable[Object], ended: datetime, cloc
     Raises:
         ApiError: One of them is refused for another reason; the others were sent off all the same.
     """
-    impatient = clock() > ended + BUDGET_PATIENCE
     refused: ApiError | None = None
     for pod in pods:
+        if pod["metadata"].get("deletionTimestamp"):
+            continue  # a stop that is under way takes no other grace
         try:
-            await send_off_one(writer, pod, impatient=impatient)
+            await send_off_one(writer, pod, ended, clock())
         except ApiError as error:
             if not error.terminating:  # else the whole namespace is on its way out, its pods with it
                 refused = refused or error
@@ -80,20 +117,16 @@ async def send_off(writer: Writer, pods: Iterable[Object], ended: datetime, cloc
         raise refused
 
 
-async def send_off_one(writer: Writer, pod: Object, *, impatient: bool) -> None:
-    """Evict one pod, or, once patience is over, delete it; its own grace then counts no longer than ours."""
-    metadata = pod["metadata"]
-    if metadata.get("deletionTimestamp"):
-        if impatient and (metadata.get("deletionGracePeriodSeconds") or 0) > LAST_GRACE_SECONDS:
-            await writer.delete(POD, pod, grace_seconds=LAST_GRACE_SECONDS)
-        return
+async def send_off_one(writer: Writer, pod: Object, ended: datetime, now: datetime) -> None:
+    """Evict one pod, or, once patience is over, delete it; the first request carries how long the pod may take."""
+    grace = grace_of(pod, ended, now)
     try:
-        await writer.evict(pod)
+        await writer.evict(pod, grace)
     except ApiError as error:
         several_budgets = error.status == 500 and "more than one PodDisruptionBudget" in error.message
         if error.status != 429 and not several_budgets:
             raise
-        if impatient or several_budgets:
-            await writer.delete(POD, pod)
+        if several_budgets or now > ended + BUDGET_PATIENCE:
+            await writer.delete(POD, pod, grace_seconds=grace)
         else:
-            log.info("pod %s/%s: %s", metadata["namespace"], metadata["name"], error.message)
+            log.info("pod %s/%s: %s", pod["metadata"]["namespace"], pod["metadata"]["name"], error.message)
