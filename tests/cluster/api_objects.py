@@ -16,8 +16,12 @@ Manifest = dict[str, Any]
 #: What is sent, the field that the answer names (empty: the whole request), and what it says.
 Case = tuple[Manifest, str, str]
 
-BYTES = "must be a whole number of bytes such as 500Gi or 10Ti, more than 0 and at most 1E"
-CORES = "must be a number of CPU cores such as 16, 1.5 or 1500m, more than 0"
+BYTES = "must be a size in bytes such as 500Gi, 1.5Ti or 1073741824"
+BYTE_BOUNDS = "must be more than 0 and at most 1E"
+WHOLE_BYTES = "must be a whole number of bytes"
+CORES = "must be a number of CPU cores such as 16, 1.5 or 1500m"
+CORE_BOUNDS = "must be more than 0 and at most 1000000000 CPU cores"
+WHOLE_MILLICORES = "must be a whole number of thousandths of a CPU core"
 
 CRD_NAMES = [f"{kind.plural}.{GROUP}" for kind in KINDS]
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cluster.api_objects import (
+    BYTE_BOUNDS,
     BYTES,
-    CORES,
+    CORE_BOUNDS,
+    WHOLE_BYTES,
+    WHOLE_MILLICORES,
     Case,
     Manifest,
     devices,
@@ -71,29 +74,32 @@ BAD_ALLOCATIONS: dict[str, Case] = {
     "a size in words": (storage("ten"), SIZE, f'"ten": {BYTES}'),
     "an empty size": (storage(""), SIZE, BYTES),
     "a size with a blank": (storage(" 8"), SIZE, BYTES),
-    "size zero": (storage("0"), SIZE, BYTES),
-    "a negative size": (storage("-1Gi", make_claim()), SIZE, BYTES),
-    "a size with a fraction": (storage("1.5Ti"), SIZE, BYTES),
-    "a size with an exponent": (storage("1e3"), SIZE, BYTES),
-    "a size in millibytes": (storage("100m"), SIZE, BYTES),
-    "a size beyond an exabyte": (storage("2E"), SIZE, BYTES),
-    "a size without quotes": (storage(64), SIZE, "must be of type string"),
-    "a claim of size zero": (storage("1Ti", make_claim(size="0")), f"{CLAIMS}[0].size", BYTES),
-    "a claim of negative size": (storage("1Ti", make_claim(size="-1Gi")), f"{CLAIMS}[0].size", BYTES),
+    "size zero": (storage("0"), SIZE, BYTE_BOUNDS),
+    "a negative size": (storage("-1Gi", make_claim()), SIZE, BYTE_BOUNDS),
+    "a size that is no whole number of bytes": (storage("1.1Ti"), SIZE, f'"1.1Ti": {WHOLE_BYTES}'),
+    "a size with an absurd exponent": (storage("0e100"), SIZE, BYTES),
+    "a size in millibytes": (storage("100m"), SIZE, WHOLE_BYTES),
+    "a size beyond an exabyte": (storage("2E"), SIZE, BYTE_BOUNDS),
+    "a size of nothing without quotes": (storage(0), SIZE, f"0: {BYTE_BOUNDS}"),
+    "a size beyond an exabyte without quotes": (storage(10**18 + 1), SIZE, BYTE_BOUNDS),
+    "a fraction without quotes": (storage(1.5), SIZE, "must be of type integer,string"),
+    "a size as a truth value": (storage(True), SIZE, "must be of type integer,string"),
+    "a claim of size zero": (storage("1Ti", make_claim(size="0")), f"{CLAIMS}[0].size", BYTE_BOUNDS),
+    "a claim of negative size": (storage("1Ti", make_claim(size="-1Gi")), f"{CLAIMS}[0].size", BYTE_BOUNDS),
     "a negative share of storage": (
         shares({"storage": {"lustre": "-1Ti"}}),
         "spec.namespaces[0].storage[lustre]",
-        "must be a whole number of bytes such as 500Gi or 10Ti, at least 0",
+        "must be at least 0 and at most 1E",
     ),
     "a negative share of devices": (
         shares({"accelerators": {"a100": -1}}),
         "spec.namespaces[0].accelerators.a100",
         "should be greater than or equal to 0",
     ),
-    "no CPU at all": (make_allocation(compute={"cpu": "0"}), "spec.compute.cpu", CORES),
-    "CPU finer than a millicore": (make_allocation(compute={"cpu": "1.2345"}), "spec.compute.cpu", CORES),
-    "negative CPU": (make_allocation(compute={"cpu": "-1"}), "spec.compute.cpu", CORES),
-    "CPU without quotes": (make_allocation(compute={"cpu": 16}), "spec.compute.cpu", "must be of type string"),
+    "no CPU at all": (make_allocation(compute={"cpu": "0"}), "spec.compute.cpu", CORE_BOUNDS),
+    "CPU finer than a millicore": (make_allocation(compute={"cpu": "1.2345"}), "spec.compute.cpu", WHOLE_MILLICORES),
+    "negative CPU": (make_allocation(compute={"cpu": "-1"}), "spec.compute.cpu", CORE_BOUNDS),
+    "no CPU without quotes": (make_allocation(compute={"cpu": 0}), "spec.compute.cpu", CORE_BOUNDS),
     "an empty compute": (make_allocation(compute={}), "spec.compute", "must say cpu, memory or both"),
     # names
     "an allocation name of 64 characters": (
@@ -168,8 +174,23 @@ BAD_ALLOCATIONS: dict[str, Case] = {
     ),
     "one member twice": (
         make_allocation(members=[{"kind": "User", "name": "a", "role": role} for role in ("view", "edit")]),
-        "spec.members[1]",
-        "Duplicate value",
+        "spec.members",
+        'members stand here more than once, leave one role for each: ["User a as view", "User a as edit"]',
+    ),
+    "one member twice, once with an empty namespace": (
+        make_allocation(
+            members=[
+                {"kind": "User", "name": "a", "role": "view"},
+                {"kind": "User", "name": "a", "role": "view", "namespace": ""},
+            ]
+        ),
+        "spec.members",
+        "members stand here more than once",
+    ),
+    "one claim name twice in a pool": (
+        storage("1Ti", make_claim(size="1Gi"), make_claim(size="2Gi")),
+        "spec.storage",
+        'claims of the same name in the same namespace: ["data in lustre", "data in lustre"]',
     ),
     "one access mode twice": (
         storage("1Ti", make_claim(size="1Gi", accessModes=["ReadWriteMany", "ReadWriteMany"])),

@@ -154,7 +154,7 @@ def test_defaults_are_filled_in(control_plane: ControlPlane) -> None:
     assert spec["expiry"] == {"grace": "24h", "workload": "Drain", "retention": "720h", "deletionPolicy": "Retain"}
     assert spec["restoreFrom"] == ""
     assert spec["suspend"] is False
-    assert spec["members"][0]["namespace"] == ""
+    assert "namespace" not in spec["members"][0]
     assert not {"window", "namespaces"} & set(spec)
     assert post(control_plane, make_pool())["spec"]["stopPolicy"] == "None"
     assert post(control_plane, make_storage_pool())["spec"]["stopPolicy"] == "None"

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from bitgoeul.api.conditions import Phase
 from bitgoeul.api.crd import Column, Kind, SchemaError, build_crd, render_crd
-from bitgoeul.api.fields import ListType, Rule
+from bitgoeul.api.fields import INT_OR_STRING_KEY, ListType, Rule
 from bitgoeul.api.kinds import KINDS
 from bitgoeul.api.meta import ApiModel, ObjectMeta
 from bitgoeul.cli.crds import crds
@@ -92,7 +92,7 @@ def test_every_spec_field_says_what_absence_means() -> None:
 
 def test_lists_and_maps_are_bounded() -> None:
     """Nobody can store an object that rules cannot check in time."""
-    lists = [node for node in NODES if node.schema["type"] == "array"]
+    lists = [node for node in NODES if node.schema.get("type") == "array"]
     maps = [node for node in NODES if "additionalProperties" in node.schema]
     assert not places([node for node in lists if "maxItems" not in node.schema])
     assert not places([node for node in maps if "maxProperties" not in node.schema])
@@ -100,7 +100,11 @@ def test_lists_and_maps_are_bounded() -> None:
 
 def test_texts_are_bounded() -> None:
     """A text has a maximum length, a format or a closed choice."""
-    texts = [node for node in NODES if node.schema["type"] == "string" and node.path.count(".") > 1]
+    texts = [
+        node
+        for node in NODES
+        if (node.schema.get("type") == "string" or INT_OR_STRING_KEY in node.schema) and node.path.count(".") > 1
+    ]
     bounded = {"maxLength", "enum", "format"}
     assert not places([node for node in texts if not bounded & set(node.schema)])
 
@@ -111,14 +115,25 @@ def test_list_keys_are_always_there() -> None:
     for node in NODES:
         for key in node.schema.get("x-kubernetes-list-map-keys", []):
             item = node.schema["items"]
-            if key not in item.get("required", []) and "default" not in item["properties"][key]:
+            if key not in item.get("required", []):
                 missing.append(f"{node.path}[].{key}")
     assert not missing
 
 
+def test_no_entry_of_a_list_or_map_has_a_default() -> None:
+    """An apply on the client's side replaces a whole list, and would find it changed for ever."""
+    assert not places([node for node in NODES if "default" in node.schema and ("[]" in node.path or "{}" in node.path)])
+
+
+def test_every_quantity_may_be_a_number() -> None:
+    """As in every other manifest: cpu: 64 and size: 1073741824 need no quotes."""
+    rules = {node.path for node, rule in RULES if "quantity(self)" in rule["rule"]}
+    assert rules == {node.path for node in NODES if INT_OR_STRING_KEY in node.schema and "etaflops" not in node.path}
+
+
 def test_every_list_says_how_it_merges() -> None:
     """Server-side apply needs to know whether entries have owners."""
-    lists = [node for node in NODES if node.schema["type"] == "array"]
+    lists = [node for node in NODES if node.schema.get("type") == "array"]
     assert not places([node for node in lists if "x-kubernetes-list-type" not in node.schema])
 
 
@@ -138,7 +153,7 @@ def test_rules_over_objects_point_at_a_field() -> None:
     pointless = [
         f"{node.path}: {rule['message']}"
         for node, rule in RULES
-        if node.schema["type"] == "object" and "properties" in node.schema and "fieldPath" not in rule
+        if node.schema.get("type") == "object" and "properties" in node.schema and "fieldPath" not in rule
     ]
     assert [text.split(":")[0] for text in pointless] == [
         "AcceleratorPool.spec.perDevice",
@@ -238,6 +253,12 @@ def test_columns_and_selectors_name_fields_that_exist(kind: Kind) -> None:
 # -- what the generator cannot say
 
 
+class Toleration(ApiModel):
+    """An entry of a list with a default of its own."""
+
+    operator: str = "Equal"
+
+
 def kind_with(annotation: Any) -> Kind:
     """A kind whose spec has one field."""
 
@@ -266,6 +287,9 @@ def kind_with(annotation: Any) -> Kind:
         pytest.param(Annotated[int, Field(gt=0)], "exclusiveMinimum cannot be said", id="an exclusive bound"),
         pytest.param(Any, "has no single type", id="anything"),
         pytest.param(dict[str, Any], "additionalProperties needs a schema", id="a map of anything"),
+        pytest.param(
+            Annotated[tuple[Toleration, ...], ListType("atomic")], "a default inside a list", id="a default in a list"
+        ),
     ],
 )
 def test_what_a_crd_cannot_say_is_an_error(annotation: Any, message: str) -> None:

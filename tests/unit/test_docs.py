@@ -19,6 +19,7 @@ import yaml
 from bitgoeul.api import AcceleratorPool, StoragePool, TenantAllocation
 from bitgoeul.api.conditions import ConditionType, Phase, Reason
 from bitgoeul.api.crd import Kind, build_crd
+from bitgoeul.api.fields import INT_OR_STRING_KEY
 from bitgoeul.api.kinds import KINDS
 from bitgoeul.api.names import API_VERSION
 from bitgoeul.cli.main import cli
@@ -280,11 +281,11 @@ def fields(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, A
 
 
 def type_text(schema: dict[str, Any]) -> str:
-    if schema["type"] == "array":
+    if schema.get("type") == "array":
         return f"list of {type_text(schema['items'])}s"
     if "additionalProperties" in schema:
         return f"map to {type_text(schema['additionalProperties'])}"
-    return str(schema["type"])
+    return "integer or string" if INT_OR_STRING_KEY in schema else str(schema["type"])
 
 
 def default_text(schema: dict[str, Any], required: bool) -> str:

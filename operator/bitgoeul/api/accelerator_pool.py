@@ -10,14 +10,13 @@ from pydantic import Field
 from bitgoeul.api.fields import ListType, Rule, RuleReason
 from bitgoeul.api.meta import CONDITIONS_DESCRIPTION, ApiModel, Conditions, ObjectMeta
 from bitgoeul.api.names import MAX_POOL_NAME
+from bitgoeul.api.quantity_fields import Cpu, Petaflops, Size
 from bitgoeul.api.values import (
     ASCENDING,
     MAX_DEVICES,
-    Cpu,
     DisplayText,
     Moment,
     ReckonedMoment,
-    Size,
     StageName,
     short_label,
 )
@@ -60,12 +59,12 @@ class Toleration(ApiModel):
 
     rules = (
         Rule(
-            rule="self.operator != 'Exists' || !has(self.value) || self.value == ''",
+            rule="!has(self.operator) || self.operator != 'Exists' || !has(self.value) || self.value == ''",
             message="must be left out with operator Exists, which tolerates any value",
             field_path=".value",
         ),
         Rule(
-            rule="self.operator == 'Exists' || (has(self.key) && self.key != '')",
+            rule="(has(self.operator) && self.operator == 'Exists') || (has(self.key) && self.key != '')",
             message="is required with operator Equal; only operator Exists may stand without a key (it tolerates "
             "every taint)",
             field_path=".key",
@@ -94,9 +93,9 @@ class Toleration(ApiModel):
         description="Key of the taint, such as nvidia.com/gpu. Empty or absent, with operator Exists: every taint is "
         "tolerated. At most 317 characters.",
     )
-    operator: TolerationOperator = Field(
-        default=TolerationOperator.EQUAL,
-        description="Exists: any value of the taint is tolerated. Equal (default): the value must be the same.",
+    operator: TolerationOperator | None = Field(
+        default=None,
+        description="Exists: any value of the taint is tolerated. Equal: the value must be the same. Absent: as Equal.",
     )
     value: (
         Annotated[
@@ -138,8 +137,8 @@ class PerDevice(ApiModel):
 
     cpu: Cpu | None = Field(
         default=None,
-        description='CPU cores for each device, such as "16" or "1500m", in quotes. It becomes part of the '
-        "requests.cpu quota of whoever is granted devices. More than 0. Absent: devices bring no CPU.",
+        description='CPU cores for each device, such as 16, 1500m or "1.5" (a fraction in quotes). It becomes '
+        "part of the requests.cpu quota of whoever is granted devices. More than 0. Absent: devices bring no CPU.",
     )
     memory: Size | None = Field(
         default=None,
@@ -193,16 +192,6 @@ ResourceName = Annotated[
         rule="self == oldSelf",
         message="cannot change: grants are enforced under this name; make a new pool and move the allocations to it",
         reason=RuleReason.FORBIDDEN,
-    ),
-]
-
-Petaflops = Annotated[
-    str,
-    Field(max_length=20),
-    Rule(
-        rule="self.matches('^[0-9]{1,9}([.][0-9]{1,6})?$') && double(self) > 0.0",
-        message='must be a decimal number in quotes such as "0.0195", more than 0, with at most 6 digits after the '
-        "point",
     ),
 ]
 
@@ -263,8 +252,9 @@ class AcceleratorPoolSpec(ApiModel):
     )
     petaflops_per_device: Petaflops | None = Field(
         default=None,
-        description="Computing power of one device in petaflops (PFLOPS), as decimal text in quotes such as "
-        '"0.0195"; for reports. More than 0, at most 6 digits after the point. Absent: petaflops are not reported.',
+        description="Computing power of one device in petaflops (PFLOPS), as a decimal number such as 2 or "
+        '"0.0195" (a fraction in quotes); for reports. More than 0, at most 6 digits after the point. Absent: '
+        "petaflops are not reported.",
     )
     per_device: PerDevice | None = Field(
         default=None,

@@ -2,7 +2,7 @@
 CEL rules of a TenantAllocation that look at several fields. Each message names what is wrong, with its numbers.
 
 Quantities are added as floating point numbers: exact up to 9 PB, about right above; planning checks to the byte. Where
-a rule looks down from above, parsers are guarded (``isQuantity``): the field's own rule says what is wrong with a text.
+a rule looks down from above, parsers are guarded (``is_quantity``): the field's own rule says what is wrong with it.
 The API server reckons the worst case of a rule beforehand. It takes what is reached through a filtered list for
 unbounded, so lists within lists are mapped and flattened instead.
 """
@@ -10,6 +10,7 @@ unbounded, so lists within lists are mapped and flattened instead.
 from __future__ import annotations
 
 from bitgoeul.api.fields import Rule, RuleReason
+from bitgoeul.api.quantity_fields import is_quantity, number, quantity
 from bitgoeul.api.values import LABEL_WORDS, is_duration, is_label, not_reserved, short_label
 
 
@@ -30,9 +31,9 @@ def _none(offenders: str, message: str, *, field_path: str, given: str) -> Rule:
     )
 
 
-def _bytes(quantity: str) -> str:
-    """CEL for a quantity as a number; 0 where it cannot be read."""
-    return f"(isQuantity({quantity}) ? quantity({quantity}).asApproximateFloat() : 0.0)"
+def _namespace(obj: str) -> str:
+    """CEL for the namespace that a claim or a member names; "" where it names none."""
+    return f"(has({obj}.__namespace__) ? {obj}.__namespace__ : '')"
 
 
 def _claims(spec: str) -> str:
@@ -45,8 +46,8 @@ def _claims(spec: str) -> str:
 STORAGE_REQUEST = (
     Rule(
         rule=f"""
-            !has(self.claims) || !isQuantity(self.size) || sign(quantity(self.size)) <= 0 ||
-            self.claims.map(c, {_bytes("c.size")}).sum() <= quantity(self.size).asApproximateFloat()
+            !has(self.claims) || {number("self.size")} <= 0.0 ||
+            self.claims.map(c, {number("c.size")}).sum() <= {number("self.size")}
         """,
         message="the claims add up to more than the size of the request",
         message_expression="""
@@ -82,7 +83,7 @@ MEMBER_NAMESPACE = Rule(
 
 MEMBER = (
     Rule(
-        rule="(self.kind == 'ServiceAccount') == (self.__namespace__ != '')",
+        rule=f"(self.kind == 'ServiceAccount') == ({_namespace('self')} != '')",
         message="is required for kind ServiceAccount, and must be left out for User and Group",
         message_expression="""
             self.kind == 'ServiceAccount' ? 'is required for kind ServiceAccount' :
@@ -110,6 +111,20 @@ MEMBER = (
         """,
         field_path=".name",
     ),
+)
+
+_MEMBER_KEY = f"[m.kind, {_namespace('m')}, m.name]"
+_SAME_MEMBER = f"o.kind == m.kind && o.name == m.name && {_namespace('o')} == {_namespace('m')}"
+
+#: On the list of members: nobody stands in it twice, whatever the roles.
+DISTINCT_MEMBERS = Rule(
+    rule=f"self.map(m, {_MEMBER_KEY}).distinct().size() == self.size()",
+    message="a member stands here more than once: leave one role",
+    message_expression=f"""
+        'members stand here more than once, leave one role for each: %s'.format([
+            self.filter(m, self.filter(o, {_SAME_MEMBER}).size() > 1)
+            .map(m, '%s %s as %s'.format([m.kind, m.name, m.role]))])
+    """,
 )
 
 RESTORE_FROM = (
@@ -154,9 +169,9 @@ _TOO_MANY_DEVICES = f"""
     .map(a, '%s: %d of %d'.format([a.pool, {_DEVICE_SHARES}, a.devices]))
 """
 _TOO_MUCH_STORAGE = f"""
-    self.storage.filter(s, isQuantity(s.size) &&
-        self.namespaces.map(n, has(n.storage) && s.pool in n.storage ? {_bytes("n.storage[s.pool]")} : 0.0).sum() >
-        quantity(s.size).asApproximateFloat())
+    self.storage.filter(s, {is_quantity("s.size")} &&
+        self.namespaces.map(n, has(n.storage) && s.pool in n.storage ? {number("n.storage[s.pool]")} : 0.0).sum() >
+        {number("s.size")})
     .map(s, '%s: %s of %s'.format([s.pool,
         self.namespaces.filter(n, has(n.storage) && s.pool in n.storage).map(n, n.storage[s.pool]), s.size]))
 """
@@ -174,7 +189,7 @@ def _key(claim: str) -> str:
     """CEL for namespace and name of a claim; "" is the first namespace, and without a list there is only one."""
     return f"""
         [!has(self.namespaces) || size(self.namespaces) == 0 ? '' :
-            {claim}.__namespace__ == '' ? self.namespaces[0].name : {claim}.__namespace__, {claim}.name]
+            {_namespace(claim)} == '' ? self.namespaces[0].name : {claim}.__namespace__, {claim}.name]
     """
 
 
@@ -186,11 +201,12 @@ _SAME_CLAIMS = f"""
 
 # What the claims of a request s ask for in the namespace n, the i-th one, and what share of s it has.
 _CLAIMED = f"""
-    s.claims.map(c, c.__namespace__ == n.name || (c.__namespace__ == '' && i == 0) ? {_bytes("c.size")} : 0.0).sum()
+    s.claims.map(c, {_namespace("c")} == n.name || ({_namespace("c")} == '' && i == 0) ? {number("c.size")} : 0.0)
+    .sum()
 """
 _SHARE = f"""
-    (has(n.storage) && s.pool in n.storage ? {_bytes("n.storage[s.pool]")} :
-        i == 0 && !self.namespaces.exists(m, has(m.storage) && s.pool in m.storage) ? {_bytes("s.size")} : 0.0)
+    (has(n.storage) && s.pool in n.storage ? {number("n.storage[s.pool]")} :
+        i == 0 && !self.namespaces.exists(m, has(m.storage) && s.pool in m.storage) ? {number("s.size")} : 0.0)
 """
 _OVERCLAIMED = f"""
     self.storage.map(s, has(s.claims) ? self.namespaces.transformList(i, n, {_CLAIMED} > {_SHARE},
@@ -280,11 +296,11 @@ SPEC = (
 
 _IN_USE = "oldSelf.status.inUse.storage"
 _SHRUNK = f"""
-    oldSelf.spec.storage.filter(o, o.pool in {_IN_USE} && isQuantity({_IN_USE}[o.pool]) && isQuantity(o.size) &&
+    oldSelf.spec.storage.filter(o, o.pool in {_IN_USE} && isQuantity({_IN_USE}[o.pool]) && {is_quantity("o.size")} &&
         sign(quantity({_IN_USE}[o.pool])) > 0 &&
-        !(has(self.spec.storage) && self.spec.storage.exists(s, s.pool == o.pool && (!isQuantity(s.size) ||
-            quantity(s.size).compareTo(quantity(o.size)) >= 0 ||
-            quantity(s.size).compareTo(quantity({_IN_USE}[o.pool])) >= 0))))
+        !(has(self.spec.storage) && self.spec.storage.exists(s, s.pool == o.pool && (!{is_quantity("s.size")} ||
+            {quantity("s.size")}.compareTo({quantity("o.size")}) >= 0 ||
+            {quantity("s.size")}.compareTo(quantity({_IN_USE}[o.pool])) >= 0))))
     .map(o, '%s: %s asked, %s in use'.format([o.pool,
         has(self.spec.storage) && self.spec.storage.exists(s, s.pool == o.pool) ?
             self.spec.storage.filter(s, s.pool == o.pool)[0].size : 'nothing',
@@ -292,16 +308,17 @@ _SHRUNK = f"""
 """
 
 # Claims that differ from their former selves d in a way that a volume cannot follow.
-_BENT = """
+_BENT = f"""
     self.spec.storage.map(s, has(s.claims) && s.pool in oldSelf.status.grant.storage ?
         s.claims.filter(c, oldSelf.spec.storage.exists(o, o.pool == s.pool && has(o.claims) && o.claims.exists(d,
-            d.name == c.name && d.__namespace__ == c.__namespace__ && (d.accessModes != c.accessModes ||
-            (isQuantity(c.size) && isQuantity(d.size) && quantity(c.size).isLessThan(quantity(d.size)))))))
+            d.name == c.name && {_namespace("d")} == {_namespace("c")} && (d.accessModes != c.accessModes ||
+            ({is_quantity("c.size")} && {is_quantity("d.size")} &&
+            {quantity("c.size")}.isLessThan({quantity("d.size")}))))))
         .map(c, '%s in %s'.format([c.name, s.pool])) : []).flatten()
 """
 
 _STRAY = f"""
-    {_claims("self.spec")}.filter(c, c.__namespace__ != '' &&
+    {_claims("self.spec")}.filter(c, {_namespace("c")} != '' &&
         !(has(self.spec.namespaces) && size(self.spec.namespaces) > 0 ?
             self.spec.namespaces.exists(n, n.name == c.__namespace__) : c.__namespace__ == self.metadata.name))
     .map(c, '%s (claim %s)'.format([c.__namespace__, c.name]))

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from bitgoeul.api.fields import LIST_KEYS_KEY, LIST_TYPE_KEY, RULES_KEY, one_line
+from bitgoeul.api.fields import INT_OR_STRING_KEY, LIST_KEYS_KEY, LIST_TYPE_KEY, RULES_KEY, one_line
 from bitgoeul.api.meta import ApiModel
 from bitgoeul.api.names import GROUP, VERSION
 
@@ -24,6 +24,7 @@ Schema = dict[str, Any]
 _KEPT = (
     "description",
     "type",
+    INT_OR_STRING_KEY,
     "format",
     "enum",
     "minimum",
@@ -195,6 +196,9 @@ def structural(
     if "description" in result:
         result["description"] = one_line(result["description"])
     if with_defaults and (default := _default(flat)) is not None:
+        if "[]" in path or "{}" in path:
+            # An apply replaces the whole list: it finds an entry changed as long as the manifest leaves the field out.
+            raise SchemaError(f"{path}: a default inside a list or a map is found changed by each apply")
         result["default"] = default
     if "properties" in flat:
         result["properties"] = {name: below(child, f".{name}") for name, child in flat["properties"].items()}
@@ -210,9 +214,9 @@ def _check(flat: Schema, path: str) -> None:
     unknown = sorted(set(flat) - _MAPPED)
     if unknown:
         raise SchemaError(f"{path}: {', '.join(unknown)} cannot be said in a CRD")
-    if not isinstance(flat.get("type"), str):
+    if INT_OR_STRING_KEY not in flat and not isinstance(flat.get("type"), str):
         raise SchemaError(f"{path}: has no single type")
-    if flat["type"] == "array" and LIST_TYPE_KEY not in flat:
+    if flat.get("type") == "array" and LIST_TYPE_KEY not in flat:
         raise SchemaError(f"{path}: a list needs a ListType")
     if not isinstance(flat.get("additionalProperties", {}), Mapping):
         raise SchemaError(f"{path}: additionalProperties needs a schema")

@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema
 RULES_KEY = "x-kubernetes-validations"
 LIST_TYPE_KEY = "x-kubernetes-list-type"
 LIST_KEYS_KEY = "x-kubernetes-list-map-keys"
+INT_OR_STRING_KEY = "x-kubernetes-int-or-string"
 
 
 class RuleReason(StrEnum):

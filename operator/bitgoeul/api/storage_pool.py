@@ -10,15 +10,8 @@ from bitgoeul.api.accelerator_pool import StopPolicy
 from bitgoeul.api.fields import ListType, Rule, RuleReason
 from bitgoeul.api.meta import CONDITIONS_DESCRIPTION, ApiModel, Conditions, ObjectMeta
 from bitgoeul.api.names import MAX_POOL_NAME
-from bitgoeul.api.values import (
-    ASCENDING,
-    Moment,
-    ReckonedMoment,
-    Size,
-    SizeOrZero,
-    StageName,
-    short_label,
-)
+from bitgoeul.api.quantity_fields import Size, SizeOrZero, is_quantity, quantity
+from bitgoeul.api.values import ASCENDING, Moment, ReckonedMoment, StageName, short_label
 
 StorageClassName = Annotated[
     str,
@@ -49,7 +42,7 @@ class StorageStage(ApiModel):
     )
     capacity: SizeOrZero = Field(
         description="Bytes that the storage system behind the class has in this stage, reserve included, as a "
-        "quantity with its suffix, such as 10700T. Whole bytes, at least 0 and at most 1E; 0: nothing may reach into "
+        "quantity, such as 10700T. Whole bytes, at least 0 and at most 1E; 0: nothing may reach into "
         "this stage."
     )
 
@@ -65,8 +58,11 @@ class StoragePoolSpec(ApiModel):
             reason=RuleReason.REQUIRED,
         ),
         Rule(
-            rule="!has(self.reserve) || !has(self.capacity) || !isQuantity(self.reserve) || "
-            "!isQuantity(self.capacity) || quantity(self.reserve).compareTo(quantity(self.capacity)) <= 0",
+            rule=f"""
+                !has(self.reserve) || !has(self.capacity) || !{is_quantity("self.reserve")} ||
+                !{is_quantity("self.capacity")} ||
+                {quantity("self.reserve")}.compareTo({quantity("self.capacity")}) <= 0
+            """,
             message="must not be more than the capacity",
             message_expression="'must not be more than the capacity: %s of %s'.format([self.reserve, self.capacity])",
             field_path=".reserve",
@@ -80,7 +76,7 @@ class StoragePoolSpec(ApiModel):
     )
     capacity: Size | None = Field(
         default=None,
-        description="Bytes that the storage system behind the class has, as a quantity with its suffix, such as "
+        description="Bytes that the storage system behind the class has, as a quantity, such as "
         "10700T or 500Ti. Kubernetes cannot measure it, so it is declared here. With stages it is what the pool has "
         "until the first one begins. Whole bytes, more than 0 and at most 1E. Absent, which needs stages: nothing "
         "until the first one begins.",

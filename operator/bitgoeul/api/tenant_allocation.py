@@ -10,11 +10,11 @@ from pydantic import BeforeValidator, Field
 from bitgoeul.api import allocation_rules
 from bitgoeul.api.fields import ListType
 from bitgoeul.api.meta import ApiModel, ObjectMeta
+from bitgoeul.api.quantity_fields import Cpu, Size, SizeOrZero
 from bitgoeul.api.tenant_allocation_status import TenantAllocationStatus
 from bitgoeul.api.values import (
     MAX_DEVICES,
     ClaimName,
-    Cpu,
     DeviceCount,
     DisplayText,
     Duration,
@@ -23,9 +23,9 @@ from bitgoeul.api.values import (
     Moment,
     NamespaceName,
     PoolName,
-    Size,
-    SizeOrZero,
 )
+
+NONE_IF_EMPTY = BeforeValidator(lambda value: value or None)
 
 
 class OrganizationClass(StrEnum):
@@ -121,17 +121,13 @@ class ClaimRequest(ApiModel):
     name: ClaimName = Field(
         description="Name of the PersistentVolumeClaim: a DNS label of at most 63 characters, used once in a namespace."
     )
-    # A list key needs a default in the schema: there "" stands for None.
-    namespace: Annotated[Annotated[str, Field(max_length=63)] | None, BeforeValidator(lambda value: value or None)] = (
-        Field(
-            default=None,
-            description='Namespace of the allocation in which the claim is made. Default "": the first one. At most '
-            "63 characters.",
-            json_schema_extra={"default": ""},
-        )
+    namespace: Annotated[Annotated[str, Field(max_length=63)] | None, NONE_IF_EMPTY] = Field(
+        default=None,
+        description="Namespace of the allocation in which the claim is made. Absent or empty: the first one. At most "
+        "63 characters.",
     )
     size: Size = Field(
-        description="Size of the claim in bytes as a quantity with its suffix, such as 10Ti. Whole bytes, more than "
+        description="Size of the claim in bytes as a quantity, such as 10Ti or 1.5Ti. Whole bytes, more than "
         "0; all claims together at most the size of the request. Once granted it can grow, not shrink."
     )
     access_modes: Annotated[
@@ -153,13 +149,13 @@ class StorageRequest(ApiModel):
         "reason PoolNotFound and heals by itself. At most 58 characters, once in the list."
     )
     size: Size = Field(
-        description="Bytes asked for, all or nothing, as a quantity with its suffix, such as 50Ti. Whole bytes, more "
+        description="Bytes asked for, all or nothing, as a quantity, such as 50Ti or 1.5Ti. Whole bytes, more "
         "than 0 and at most 1E. It cannot be made smaller than what volume claims hold (status.inUse)."
     )
-    claims: Annotated[tuple[ClaimRequest, ...], ListType("map", "namespace", "name"), Field(max_length=16)] = Field(
+    claims: Annotated[tuple[ClaimRequest, ...], ListType("atomic"), Field(max_length=16)] = Field(
         default=(),
-        description="PersistentVolumeClaims that the operator makes for the tenant out of this size. At most 16. "
-        "Empty: none; the tenant makes its own within the quota.",
+        description="PersistentVolumeClaims that the operator makes for the tenant out of this size, each name once "
+        "in a namespace. At most 16. Empty: none; the tenant makes its own within the quota.",
     )
 
 
@@ -170,8 +166,8 @@ class Compute(ApiModel):
 
     cpu: Cpu | None = Field(
         default=None,
-        description='CPU cores, such as "64" or "1500m", in quotes, in addition to perDevice of the pools. More than '
-        "0. Absent: nothing in addition.",
+        description='CPU cores, such as 64, 1500m or "1.5" (a fraction in quotes), in addition to perDevice of the '
+        "pools. More than 0. Absent: nothing in addition.",
     )
     memory: Size | None = Field(
         default=None,
@@ -215,10 +211,12 @@ class Member(ApiModel):
         description="Name of the user, group or service account, exactly as the API server knows it. 1 to 253 "
         "characters. Names of system:… are refused, except the groups system:serviceaccounts:NAMESPACE."
     )
-    namespace: Annotated[str, Field(max_length=63), allocation_rules.MEMBER_NAMESPACE] = Field(
-        default="",
-        description='Namespace of a ServiceAccount, required for that kind. Empty (default "") for User and Group. '
-        "At most 63 characters.",
+    namespace: Annotated[
+        Annotated[str, Field(max_length=63), allocation_rules.MEMBER_NAMESPACE] | None, NONE_IF_EMPTY
+    ] = Field(
+        default=None,
+        description="Namespace of a ServiceAccount, required for that kind. Absent or empty for User and Group. At "
+        "most 63 characters.",
     )
     role: MemberRole = Field(
         description="What the member may do in every namespace of the allocation. view: read everything but Secrets; "
@@ -340,10 +338,12 @@ class TenantAllocationSpec(ApiModel):
         description="Namespaces that the operator makes, with their shares of the grant. At most 32. Empty: one "
         "namespace, named like the allocation, which holds all of it. The first one gets what no entry mentions.",
     )
-    members: Annotated[tuple[Member, ...], ListType("map", "kind", "namespace", "name"), Field(max_length=64)] = Field(
+    members: Annotated[
+        tuple[Member, ...], ListType("atomic"), Field(max_length=64), allocation_rules.DISTINCT_MEMBERS
+    ] = Field(
         default=(),
-        description="Who gets access to the namespaces, and to read this object, once the quota is enforced. At most "
-        "64. Empty: nobody beyond the platform engineers.",
+        description="Who gets access to the namespaces, and to read this object, once the quota is enforced; each "
+        "member once. At most 64. Empty: nobody beyond the platform engineers.",
     )
     expiry: Expiry = Field(
         default=Expiry(),

@@ -1,5 +1,5 @@
 """
-Field types that several kinds share: names, quantities, moments, durations, stages, texts for display. Each carries its
+Field types that several kinds share: names, moments, durations, stages, texts for display. Each carries its
 bounds and the rule that explains them.
 
 A field with a rule has no ``pattern``: both would answer, and the first answer would be a raw regular expression.
@@ -56,37 +56,6 @@ ClaimName = Annotated[
     str,
     Field(max_length=63, description="Name of a PersistentVolumeClaim: a DNS label of at most 63 characters."),
     Rule(rule=is_label("self"), message=f"must be the name of a claim: {LABEL_WORDS}"),
-]
-
-_BYTES = "self.matches('^[0-9]{1,15}(k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$')"
-
-#: A size in whole bytes, more than nothing.
-Size = Annotated[
-    str,
-    Field(max_length=20, description="A size in bytes as a quantity, such as 500Gi or 10Ti."),
-    Rule(
-        rule=f"{_BYTES} && sign(quantity(self)) > 0 && quantity(self).compareTo(quantity('1E')) <= 0",
-        message="must be a whole number of bytes such as 500Gi or 10Ti, more than 0 and at most 1E",
-    ),
-]
-
-#: A size in whole bytes, or nothing.
-SizeOrZero = Annotated[
-    str,
-    Field(max_length=20, description="A size in bytes as a quantity, such as 500Gi or 10Ti, or 0."),
-    Rule(
-        rule=f"{_BYTES} && quantity(self).compareTo(quantity('1E')) <= 0",
-        message="must be a whole number of bytes such as 500Gi or 10Ti, at least 0 and at most 1E",
-    ),
-]
-
-Cpu = Annotated[
-    str,
-    Field(max_length=20, description='CPU cores as a quantity, such as "16", "1.5" or "1500m".'),
-    Rule(
-        rule="self.matches('^([0-9]{1,9}([.][0-9]{1,3})?|[0-9]{1,12}m)$') && sign(quantity(self)) > 0",
-        message="must be a number of CPU cores such as 16, 1.5 or 1500m, more than 0",
-    ),
 ]
 
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitgoeul.api import names
-from bitgoeul.api.accelerator_pool import AcceleratorPoolSpec, Toleration
+from bitgoeul.api.accelerator_pool import AcceleratorPoolSpec, Toleration, TolerationOperator
 from bitgoeul.desired.world import Manifest
 
 API_VERSION = "admissionregistration.k8s.io/v1"
@@ -183,7 +183,7 @@ def _toleration_fields(toleration: Toleration) -> dict[str, str | int]:
     """The fields as they stand in a pod: only those that say something."""
     fields = {
         "key": toleration.key,
-        "operator": toleration.operator,
+        "operator": toleration.operator or TolerationOperator.EQUAL,
         "value": toleration.value,
         "effect": toleration.effect,
         "tolerationSeconds": toleration.toleration_seconds,

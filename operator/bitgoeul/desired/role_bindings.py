@@ -31,7 +31,7 @@ def build_role_bindings(target: NamespaceTarget, members: Iterable[Member]) -> l
 
 def build_subjects(members: Iterable[Member]) -> list[dict[str, str]]:
     """Give RBAC subjects in a fixed order, each once, with the API group that the server would fill in."""
-    unique = sorted({(str(member.kind), member.namespace, member.name) for member in members})
+    unique = sorted({(str(member.kind), member.namespace or "", member.name) for member in members})
     return [_build_subject(kind, namespace, name) for kind, namespace, name in unique]
 
 
