@@ -259,6 +259,13 @@ class Toleration(ApiModel):
     operator: str = "Equal"
 
 
+class Named(ApiModel):
+    """An entry of a list that two fields tell apart."""
+
+    type: str
+    name: str
+
+
 def kind_with(annotation: Any) -> Kind:
     """A kind whose spec has one field."""
 
@@ -308,7 +315,7 @@ def test_rules_of_a_type_and_of_its_use_add_up() -> None:
 
 def test_list_keys_are_written_out() -> None:
     """ListType gives the merge type and the keys."""
-    listed = build_crd(kind_with(Annotated[tuple[Column, ...], ListType("map", "type", "name")]))
+    listed = build_crd(kind_with(Annotated[tuple[Named, ...], ListType("map", "type", "name")]))
     field = listed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["field"]
     assert field["x-kubernetes-list-type"] == "map"
     assert field["x-kubernetes-list-map-keys"] == ["type", "name"]

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from bitgoeul.errors import UserError
+from bitgoeul.whatif.documents import load
 from bitgoeul.whatif.manifests import Manifest, Skipped, read_manifests
 
 API = "apiVersion: bitgoeul.dev/v1alpha1\n"
@@ -54,6 +55,38 @@ def test_a_list_is_unfolded() -> None:
     items = [yaml.safe_load(ALLOCATION), {**yaml.safe_load(ALLOCATION), "metadata": {"name": "red"}}]
     found = read(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     assert [one.name for one in found] == ["blue", "red"]
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("1e+06", 1_000_000), ("8.0", 8), ("010", 8), ("08", 8), ("0x10", 16), ("1_000", 1000), ("!!float 2", 2),
+    ("100000000000000000000", 10**20), ("-0.0", 0),
+])  # fmt: skip
+def test_numbers_are_read_as_kubectl_reads_them(text: str, value: int) -> None:
+    """As Helm writes them, and as YAML 1.1 has them; tests on a control plane compare with kubectl itself."""
+    [found] = load("new.yaml", f"a: {text}")
+    assert (found["a"], type(found["a"])) == (value, int)
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("yes", True), ("y", True), ("off", False), ("~", None), ("1:30", "1:30"), ("2024-01-01", "2024-01-01"),
+    ("!!str 8", "8"), ("'yes'", "yes"), ("1e400", "1e400"), ("0x", "0x"), ("_1", "_1"), ("1.5", 1.5),
+])  # fmt: skip
+def test_words_are_read_as_kubectl_reads_them(text: str, value: Any) -> None:
+    """Truth values of YAML 1.1, and texts that only look like something else."""
+    assert list(load("new.yaml", f"a: {text}")) == [{"a": value}]
+
+
+def test_what_comes_later_wins_over_what_is_merged_before() -> None:
+    """In the order of the file, as kubectl has it; of several mappings in one merge the first wins."""
+    text = "top: {a: 1, <<: [{a: 2, b: 2}, {a: 3, b: 3, c: 3}], b: 4}"
+    assert list(load("new.yaml", text)) == [{"top": {"a": 2, "b": 4, "c": 3}}]
+
+
+def test_a_field_that_is_null_is_left_out() -> None:
+    """As the API server does before it judges."""
+    found = read(f"{ALLOCATION}  suspend: ~\n  window: {{start: null}}\n")[0]
+    assert isinstance(found, Manifest)
+    assert ("suspend" in found.spec, found.spec["window"]) == (False, {})
 
 
 def test_a_moment_stays_the_text_that_it_is() -> None:
@@ -108,7 +141,17 @@ def test_a_moment_stays_the_text_that_it_is() -> None:
         allocation(expiry={"workload": "Kill"}), "spec.expiry.workload: 'Kill': must be 'Drain' or 'Keep'",
         id="a word that is none of the choices",
     ),
-    pytest.param(ALLOCATION + "  priority: .nan\n", "spec.priority", id="not a number"),
+    pytest.param(ALLOCATION + "  priority: .nan\n", "spec.priority: nan: must be a number between", id="not a number"),
+    pytest.param(ALLOCATION + "  priority: 1e30\n", "spec.priority: 1e+30: must be a number between", id="too large"),
+    pytest.param(ALLOCATION + "  priority: 1.5\n", "spec.priority: 1.5: must be a valid integer", id="a fraction"),
+    pytest.param(ALLOCATION + "  priority: on\n", "spec.priority: True: must be a valid integer", id="a truth value"),
+    pytest.param(
+        ALLOCATION + "  compute: {cpu: 1.5}\n", "spec.compute.cpu: 1.5: must be a number of CPU cores such as",
+        id="a fraction without quotes",
+    ),
+    pytest.param(ALLOCATION + "  priority: !!int on\n", "line 7, column 13: not YAML: 'on' is no int", id="a bad tag"),
+    pytest.param(ALLOCATION + "  ~: 1\n", "not YAML: a key must be a text; put ~ in quotes", id="nothing for a key"),
+    pytest.param(ALLOCATION + "  <<: 1\n", "not YAML: << needs a mapping", id="a number merged"),
     pytest.param(ALLOCATION + "  ? {a: 1}\n  : 2\n", "not YAML", id="a mapping for a key"),
     pytest.param(ALLOCATION + "  1: 2\n", "spec.1: there is no such field", id="a number for a key"),
 ])  # fmt: skip

@@ -6,21 +6,22 @@ Takes texts, gives frozen values. What only the API server can judge (rules over
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import orjson
-import yaml
 from pydantic import ValidationError
 
 from bitgoeul.api import AcceleratorPool, StoragePool, TenantAllocation
 from bitgoeul.api.crd import build_crd
-from bitgoeul.api.fields import RULES_KEY
+from bitgoeul.api.fields import INT_OR_STRING_KEY, RULES_KEY
 from bitgoeul.api.kinds import KINDS
 from bitgoeul.api.names import API_VERSION, GROUP
 from bitgoeul.errors import UserError
+from bitgoeul.whatif.documents import load
 
 MODELS = {model.__name__: model for model in (AcceleratorPool, StoragePool, TenantAllocation)}
 SHOWN_VALUE = 80  # characters of a wrong value
@@ -49,24 +50,6 @@ class Skipped:
     name: str
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads as kubectl does: a moment stays the text that it is, and a key that comes twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands here twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def read_manifests(source: str, text: str) -> Iterator[Manifest | Skipped]:
     """
     The objects of a file of YAML or JSON, also inside lists.
@@ -84,18 +67,6 @@ def read_manifests(source: str, text: str) -> Iterator[Manifest | Skipped]:
             yield read_manifest(place, obj)
     if not found:
         raise UserError(f"{source}: there is no object in it; write AcceleratorPool, StoragePool or TenantAllocation")
-
-
-def load(source: str, text: str) -> Iterator[Any]:
-    """The documents; empty ones count, and give None."""
-    try:
-        yield from yaml.load_all(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{source}{where}: not YAML: {error.problem or error.context}") from error
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        raise UserError(f"{source}: not YAML: {error}") from error
 
 
 def unfold(document: Any) -> Iterator[Any]:
@@ -130,9 +101,16 @@ def read_manifest(place: str, obj: Any) -> Manifest | Skipped:
     spec = obj.get("spec")
     if not isinstance(spec, dict):
         raise UserError(f"{place}, {kind} {name}: spec: {shown(spec)}: must be a mapping of fields")
-    manifest = Manifest(place, kind, name, spec)
+    manifest = Manifest(place, kind, name, without_nulls(spec))
     check(manifest)
     return manifest
+
+
+def without_nulls(value: Any) -> Any:
+    """What is left when fields that are null are left out, as the API server leaves them out before it judges."""
+    if isinstance(value, dict):
+        return {key: without_nulls(child) for key, child in value.items() if child is not None}
+    return [without_nulls(child) for child in value] if isinstance(value, list) else value
 
 
 def check(manifest: Manifest) -> None:
@@ -145,6 +123,9 @@ def check(manifest: Manifest) -> None:
     schema = schema_of(manifest.kind)
     for wrong in unknown_fields(manifest.spec, schema["properties"]["spec"], "spec"):
         raise UserError(f"{manifest.title}: {wrong}")
+    for path, number in numbers(manifest.spec, "spec"):
+        if not math.isfinite(number) or not -(2**63) <= number < 2**63:
+            raise UserError(f"{manifest.title}: {path}: {shown(number)}: must be a number between -2^63 and 2^63 - 1")
     try:
         # As JSON and strictly, as the API server reads it: "8" is no number.
         body = orjson.dumps({"metadata": {"name": manifest.name}, "spec": manifest.spec})
@@ -156,7 +137,7 @@ def check(manifest: Manifest) -> None:
             raise UserError(f"{manifest.title}: {path}: is required") from error
         right = rule_at(schema, first["loc"]) or first["msg"].replace("Input should", "must")
         raise UserError(f"{manifest.title}: {path}: {shown(value_at(manifest, first['loc']))}: {right}") from error
-    except TypeError as error:  # what JSON does not have: keys that are numbers, sets, huge integers
+    except TypeError as error:  # what JSON does not have, such as sets
         raise UserError(f"{manifest.title}: spec: cannot be written as JSON: {error}") from error
 
 
@@ -172,6 +153,18 @@ def unknown_fields(value: Any, schema: Mapping[str, Any], path: str) -> Iterator
                 yield from unknown_fields(child, known[key], f"{path}.{key}")
             else:
                 yield f"{path}.{key}: there is no such field; {path} has {', '.join(sorted(known))}"
+
+
+def numbers(value: Any, path: str) -> Iterator[tuple[str, int | float]]:
+    """All numbers with their paths."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from numbers(item, f"{path}[{number}]")
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield from numbers(child, f"{path}.{key}")
+    elif isinstance(value, int | float):
+        yield path, value
 
 
 @cache
@@ -190,7 +183,7 @@ def rule_at(schema: Mapping[str, Any], path: tuple[int | str, ...]) -> str:
         if not isinstance(below, dict):
             return ""
         node = below
-    if node.get("type") != "string":
+    if node.get("type") != "string" and INT_OR_STRING_KEY not in node:
         return ""
     return next((str(rule["message"]) for rule in node.get(RULES_KEY, ())), "")
 
