@@ -19,6 +19,7 @@ from bitgoeul.desired.tenant_policies import (
     build_tenant_proof_pod,
     refused_for_grace,
 )
+from bitgoeul.desired.trial_pod import TrialPod
 from bitgoeul.desired.world import Manifest, NamespaceTarget, World
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import eventually
@@ -126,7 +127,7 @@ def tenant_policies(kubectl: Kubectl, namespace: str) -> Iterator[None]:
     """The admission policies of all tenants, seen to act in one of their namespaces; they go at the end."""
     policies = build_tenant_policies()
     apply(kubectl, *policies)
-    proof = build_tenant_proof_pod(namespace)
+    proof = build_tenant_proof_pod(namespace, TrialPod())
     eventually(lambda: refused_for_grace(refusal(kubectl, proof)), "the policies of tenants act")
     try:
         yield

@@ -12,7 +12,8 @@ from bitgoeul.api.accelerator_pool import AcceleratorPoolSpec
 from bitgoeul.api.names import ACCELERATOR_POOLS
 from bitgoeul.desired.admission_policies import build_pool_policies, build_proof_pod, policy_acts
 from bitgoeul.desired.drift import differs
-from bitgoeul.desired.world import Manifest
+from bitgoeul.desired.trial_pod import TrialPod
+from bitgoeul.desired.world import Manifest, NamespaceTarget
 from bitgoeul.local.nodes import NodeShape, Taint, build_node
 from tests.cluster.desired_tenancy import (
     GPU,
@@ -73,7 +74,7 @@ def tenant(kubectl: Kubectl) -> Iterator[Tenant]:
 
 def prove(kubectl: Kubectl, namespace: str, pool: AcceleratorPoolSpec = POOLS["a100"]) -> Manifest:
     """The proof pod as it comes back from a dry run."""
-    proof = json.dumps(build_proof_pod(namespace, pool))
+    proof = json.dumps(build_proof_pod(NamespaceTarget(namespace, "", ""), pool, TrialPod()))
     answer: Manifest = json.loads(kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=proof).stdout)
     return answer
 

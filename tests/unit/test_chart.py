@@ -226,7 +226,14 @@ def test_arguments_are_those_of_the_command() -> None:
     """Whatever the values: an option that does not exist would end every pod."""
     run = cli.get_command(None, "run")  # type: ignore[arg-type]
     assert run is not None
-    arguments = pod_of({"log": {"format": "text", "verbose": True}, "workers": 4})["containers"][0]["args"]
+    trial = {
+        "image": "harbor.example/pause:3.10",
+        "labels": {"team": "platform"},
+        "annotations": {"example.org/note": 'so "it" is = {{ 100 % }}'},
+        "resources": {"requests": {"cpu": 1, "memory": 1000000}, "limits": {"cpu": 1.5, "memory": "1Gi"}},
+    }
+    values = {"log": {"format": "text", "verbose": True}, "workers": 4, "trialPod": trial}
+    arguments = pod_of(values)["containers"][0]["args"]
     context = run.make_context("run", arguments[1:])
     assert arguments[0] == "run"
     expected = {
@@ -235,6 +242,11 @@ def test_arguments_are_those_of_the_command() -> None:
         "workers": 4,
         "log_format": "text",
         "verbose": True,
+        "trial_pod_image": "harbor.example/pause:3.10",
+        "trial_pod_label": ("team=platform",),
+        "trial_pod_annotation": ('example.org/note=so "it" is = {{ 100 % }}',),
+        "trial_pod_request": ("cpu=1", "memory=1e+06"),
+        "trial_pod_limit": ("cpu=1.5", "memory=1Gi"),
     }
     assert {key: context.params[key] for key in expected} == expected
 

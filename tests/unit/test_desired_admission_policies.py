@@ -9,7 +9,8 @@ import pytest
 
 from bitgoeul.api import names
 from bitgoeul.desired.admission_policies import build_pool_policies, build_proof_pod, policy_acts
-from tests.unit.desired_objects import UID, make_pool
+from bitgoeul.desired.trial_pod import TrialPod
+from tests.unit.desired_objects import UID, make_pool, make_target
 
 TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
@@ -84,7 +85,7 @@ def test_expressions_do_not_depend_on_order() -> None:
 
 def test_proof_pod_asks_for_one_device() -> None:
     """It leaves the node to the policy: that is what it proves."""
-    pod = build_proof_pod("blue", make_pool())
+    pod = build_proof_pod(make_target(), make_pool(), TrialPod())
     (container,) = pod["spec"]["containers"]
     assert container["resources"]["limits"] == {"nvidia.com/gpu": "1"}
     assert pod["metadata"]["namespace"] == "blue"

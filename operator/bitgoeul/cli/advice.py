@@ -61,7 +61,10 @@ BY_REASON = {
         "kubectl get quota -n {namespace} -o yaml",
     ),
     Reason.POLICY_NOT_EFFECTIVE: Advice(
-        Turn.ENGINEER, "nothing in the first seconds; then see what refuses the trial pod", "kubectl describe ta {name}"
+        Turn.ENGINEER,
+        "nothing in the first seconds; then give the trial pod what the policy that refuses it wants: --trial-pod-… of "
+        "the operator, trialPod of the chart",
+        "kubectl describe ta {name}",
     ),
     Reason.APPLY_FAILED: Advice(Turn.ENGINEER, "remove what the reason quotes", "kubectl describe ta {name}"),
     Reason.NAMESPACE_TERMINATING: Advice(

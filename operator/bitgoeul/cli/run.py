@@ -19,9 +19,11 @@ from bitgoeul.api.names import OPERATOR_NAMESPACE
 from bitgoeul.api.quantities import format_offset, parse_offset
 from bitgoeul.cli.connection import cluster_options
 from bitgoeul.cli.logs import set_up_logging
+from bitgoeul.cli.trial_pod import trial_pod_options
 from bitgoeul.cluster.client import connect
 from bitgoeul.cluster.lease import LostLeaseError
 from bitgoeul.controller.operator import Operator, Options
+from bitgoeul.desired.trial_pod import TrialPod
 from bitgoeul.errors import ClusterError, QuantityError, UserError
 
 log = logging.getLogger("bitgoeul")
@@ -64,6 +66,7 @@ def read_offset(_: click.Context, __: click.Parameter, value: str) -> timedelta:
     metavar="DURATION",
     help="Shift the time by which is planned, such as 8760h or -24h: to play years in minutes.",
 )
+@trial_pod_options
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--verbose", "-v", is_flag=True, help="Say more.")
 @click.pass_context
@@ -76,6 +79,7 @@ def run(
     namespace: str,
     workers: int,
     clock_offset: timedelta,
+    trial_pod: TrialPod,
     log_format: str,
     verbose: bool,
 ) -> None:
@@ -91,7 +95,7 @@ def run(
         metrics_port = 0
     if clock_offset:
         log.warning("planning by a clock that is shifted by %s", format_offset(clock_offset))
-    options = Options(metrics_host, metrics_port, namespace, workers, clock_offset)
+    options = Options(metrics_host, metrics_port, namespace, workers, clock_offset, trial_pod)
     asyncio.run(operate(kubeconfig, context, options))
 
 

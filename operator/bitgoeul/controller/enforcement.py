@@ -23,6 +23,7 @@ from bitgoeul.controller.namespaces import NamespaceKeeper
 from bitgoeul.controller.planner import Round
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.together import together
+from bitgoeul.controller.trial import Obstacle
 from bitgoeul.desired.allocation_status import Place, Progress
 from bitgoeul.desired.targets import Division, Holding, divide
 from bitgoeul.desired.world import NamespaceTarget
@@ -102,8 +103,9 @@ class Enforcement:
                 behind, reason=Reason.QUOTA_NOT_ENFORCED, message=f"the quota in {waiting} is not enforced yet"
             )
         problem = await self._prove(entry, lay, current)
-        if problem:
-            return replace(behind, reason=Reason.POLICY_NOT_EFFECTIVE, message=problem)
+        if problem is not None:
+            unproved = replace(behind, reason=Reason.POLICY_NOT_EFFECTIVE, message=problem.message)
+            return replace(unproved, failed=problem.lasting)
         unmade = await self._open_doors(allocation, decision, lay, current)
         excess = await self._give_back(entry, decision, current)
         ready = {name: True for name in targets if name in lay.staying}
@@ -209,17 +211,17 @@ class Enforcement:
             places[name] = Place(known.uid if known else "", positive(amounts))
         return places
 
-    async def _prove(self, entry: Entry, lay: Lay, current: Round) -> str:
-        """See that admission policies act where members are not in yet; what is missing, for people."""
+    async def _prove(self, entry: Entry, lay: Lay, current: Round) -> Obstacle | None:
+        """See that admission policies act where members are not in yet; give what is missing."""
         rows = (entry.obj.get("status") or {}).get("namespaces") or ()
         opened = {row["name"] for row in rows if row.get("ready")}
         for name in lay.staying:
             # Where members are in already, a trial pod would only show that their quota is used up.
             if name not in opened and not self._keeper.has_access(name):
                 problem = await self._keeper.prove_policies(lay.division.targets[name], current.world)
-                if problem:
+                if problem is not None:
                     return problem
-        return ""
+        return None
 
     async def _open_doors(self, allocation: Allocation, decision: Decision, lay: Lay, current: Round) -> str:
         """Give claims and access; the claims that could not be made, for people."""

@@ -42,6 +42,7 @@ from bitgoeul.cluster.kinds import (
 )
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.corrections import Corrections
+from bitgoeul.controller.trial import Obstacle, read_refusal, used_up
 from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, policy_name
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.namespace import amend_namespace, build_namespace
@@ -49,6 +50,7 @@ from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard, li
 from bitgoeul.desired.role_bindings import build_role_bindings, tenant_role
 from bitgoeul.desired.tenant_policies import POLICY_NAME as TENANT_POLICY
 from bitgoeul.desired.tenant_policies import build_tenant_proof_pod, refused_for_grace
+from bitgoeul.desired.trial_pod import TrialPod
 from bitgoeul.desired.volume_claims import build_volume_claims, never_shrunk
 from bitgoeul.desired.world import Manifest, NamespaceTarget, World
 from bitgoeul.planning.allocations import Amounts
@@ -67,13 +69,20 @@ class NamespaceKeeper:
     """Writes the children of one namespace; knows nothing of queues, phases or other namespaces."""
 
     def __init__(
-        self, cache: Cache, api: Api, writer: Writer, corrections: Corrections, clock: Callable[[], datetime]
+        self,
+        cache: Cache,
+        api: Api,
+        writer: Writer,
+        corrections: Corrections,
+        clock: Callable[[], datetime],
+        trial: TrialPod,
     ) -> None:
         self._cache = cache
         self._api = api
         self._writer = writer
         self._corrections = corrections
         self._clock = clock
+        self._trial = trial
         self._proved: set[tuple[str, ...]] = set()  # versions of policies that were seen to act
         self._seen: dict[tuple[str, ...], float] = {}  # versions that are not proved yet → since when they stand
 
@@ -267,50 +276,51 @@ class NamespaceKeeper:
             await self._writer.merge(RESOURCE_QUOTA, QUOTA_NAME, {"spec": {"hard": stale}}, namespace)
         return bool(stale)
 
-    async def prove_policies(self, target: NamespaceTarget, world: World) -> str:
+    async def prove_policies(self, target: NamespaceTarget, world: World) -> Obstacle | None:
         """
-        Ask the API server what it would make of pods here; empty when the policies of tenants and pools act.
+        Ask the API server what it would make of pods here; None when the policies of tenants and pools act.
 
         Once for each version of the policies: what takes time is a new policy, not a new namespace.
 
         Returns:
-            What is not yet as it should be, for people.
+            What is not yet as it should be.
         """
-        problem = await self._prove_tenant_policies(target.name)
-        if problem:
-            return problem
+        obstacle = await self._prove_tenant_policies(target.name)
+        if obstacle is not None:
+            return obstacle
         for pool, devices in sorted(target.devices.items()):
             spec = world.accelerators.get(pool)
             if not devices or spec is None:
                 continue
             versions = self._policy_versions(policy_name(pool))
             if versions is None:
-                return f"the admission policies of {pool} are not in place yet"
+                return Obstacle(f"the admission policies of {pool} are not in place yet")
             if versions in self._proved:
                 continue
             try:
-                answer = await self._writer.try_pod(build_proof_pod(target.name, spec))
+                answer = await self._writer.try_pod(build_proof_pod(target, spec, self._trial))
             except ApiError as error:
-                if "exceeded quota" in error.message and accelerator(pool) not in self.new_pools([accelerator(pool)]):
-                    continue  # all devices are in use, so that nothing can be tried; the policies have had their time
-                if error.status in (403, 404, 422, 500):
-                    return f"a trial pod for {pool} in {target.name} is refused: {error.message}"
-                raise
+                if used_up(error) and accelerator(pool) not in self.new_pools([accelerator(pool)]):
+                    continue  # all is in use, so that nothing can be tried; the policies have had their time
+                refused = read_refusal(error, pool, target, self._trial)
+                if refused is None:
+                    raise
+                return refused
             if not policy_acts(answer, spec):
-                return f"the admission policy of {pool} does not act in {target.name} yet"
+                return Obstacle(f"the admission policy of {pool} does not act in {target.name} yet")
             self._proved.add(versions)
-        return ""
+        return None
 
-    async def _prove_tenant_policies(self, namespace: str) -> str:
+    async def _prove_tenant_policies(self, namespace: str) -> Obstacle | None:
         """The same for the policies of all tenants, by a pod that they have to refuse."""
         versions = self._policy_versions(TENANT_POLICY)
         if versions is None:
-            return "the admission policies of all tenants are not in place yet"
+            return Obstacle("the admission policies of all tenants are not in place yet")
         if versions in self._proved:
-            return ""
+            return None
         since = self._seen.setdefault(versions, time.monotonic())
         try:
-            await self._writer.try_pod(build_tenant_proof_pod(namespace))
+            await self._writer.try_pod(build_tenant_proof_pod(namespace, self._trial))
         except ApiError as error:
             if error.transient or error.not_found or error.conflict:
                 raise
@@ -318,14 +328,14 @@ class NamespaceKeeper:
         else:
             refused = ""
         if not refused or "exceeded quota" in refused:  # quota comes after the policies
-            return f"the admission policies of all tenants do not act in {namespace} yet"
+            return Obstacle(f"the admission policies of all tenants do not act in {namespace} yet")
         # Where a policy of somebody else refuses the trial pod before ours could, ours get time.
         waits = "service account" in refused or time.monotonic() < since + POLICY_SECONDS
         if waits and not refused_for_grace(refused):
-            return f"a trial pod in {namespace} is refused: {refused}"
+            return Obstacle(f"a trial pod in {namespace} is refused: {refused}")
         self._seen.clear()
         self._proved.add(versions)
-        return ""
+        return None
 
     def new_pools(self, asked: Iterable[PoolKey]) -> frozenset[PoolKey]:
         """Those of the pools whose policies may not act yet, because they are missing or a few seconds old."""

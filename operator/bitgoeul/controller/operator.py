@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,6 +40,7 @@ from bitgoeul.controller.reports import Reporter
 from bitgoeul.controller.routing import Router, Subject, Task
 from bitgoeul.controller.tenants import Tenants
 from bitgoeul.controller.workqueue import LONGEST_PAUSE_SECONDS, WorkQueue
+from bitgoeul.desired.trial_pod import TrialPod
 from bitgoeul.errors import ClusterError
 from bitgoeul.metrics.collector import State, StateCollector
 from bitgoeul.metrics.instruments import Instruments
@@ -68,6 +69,7 @@ class Options:
         namespace: Where this operator runs, for those who look for it.
         workers: Allocations and pools that are worked on at the same time.
         clock_offset: Shifts the time by which is planned; Lease, Events and transition times keep to the real one.
+        trial_pod: What the trial pods say, so that other policies of the cluster let them through.
     """
 
     metrics_host: str = "127.0.0.1"
@@ -75,6 +77,7 @@ class Options:
     namespace: str = OPERATOR_NAMESPACE
     workers: int = 16
     clock_offset: timedelta = timedelta(0)
+    trial_pod: TrialPod = field(default_factory=TrialPod)
 
 
 class Operator:
@@ -116,7 +119,16 @@ class Operator:
         )
         reporter = Reporter(self.cache, writer, self._recorder, milestones, clock)
         self._tenants = Tenants(
-            self.cache, api, writer, self.planner, reporter, corrections, clock, self._plan_clock, self._clocks
+            self.cache,
+            api,
+            writer,
+            self.planner,
+            reporter,
+            corrections,
+            clock,
+            self._plan_clock,
+            self._clocks,
+            self._options.trial_pod,
         )
         self._pools = Pools(self.cache, writer, self.planner, self._recorder, corrections, clock, self._mark_pools)
         self.cache.listener = Router(self.cache, self.planner, self.queue.add)

@@ -96,7 +96,7 @@ class Pools:
 
     async def ensure_shared(self) -> None:
         """
-        Keep what all tenants share: admission policies and ClusterRoles. While they cannot be written, every pool says so.
+        Keep what all tenants share: policies and ClusterRoles; while they cannot be written, every pool says so.
 
         Raises:
             ClusterError: Something did not succeed; the pass is to be repeated later.

@@ -27,6 +27,7 @@ from bitgoeul.controller.reports import Reporter
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.desired.allocation_status import Progress
 from bitgoeul.desired.cluster_roles import build_reader
+from bitgoeul.desired.trial_pod import TrialPod
 from bitgoeul.planning.allocations import Allocation, Amounts
 from bitgoeul.planning.decisions import Decision
 from bitgoeul.planning.life import Course
@@ -55,6 +56,7 @@ class Tenants:
         clock: Callable[[], datetime],
         plan_clock: Callable[[], datetime],
         clocks: Clocks,
+        trial: TrialPod,
     ) -> None:
         self._cache = cache
         self._planner = planner
@@ -63,7 +65,7 @@ class Tenants:
         self._troubles = Troubles()  # by UID: what the API server refuses, although it might pass
         self._reporter = reporter
         self._looks: dict[str, int] = {}  # by UID: how often what drains has been looked at
-        self._keeper = NamespaceKeeper(cache, api, writer, corrections, clock)
+        self._keeper = NamespaceKeeper(cache, api, writer, corrections, clock, trial)
         self._takedown = Takedown(cache, api, writer, self._keeper, clock)
         self._holdings = Holdings(cache, api)
         eviction = Eviction(api, writer, plan_clock)

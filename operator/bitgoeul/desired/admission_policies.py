@@ -19,7 +19,8 @@ from typing import Any
 
 from bitgoeul.api import names
 from bitgoeul.api.accelerator_pool import AcceleratorPoolSpec, Toleration, TolerationOperator
-from bitgoeul.desired.world import Manifest
+from bitgoeul.desired.trial_pod import TrialPod, build_trial_pod, fitted_requests
+from bitgoeul.desired.world import Manifest, NamespaceTarget
 
 API_VERSION = "admissionregistration.k8s.io/v1"
 PROOF_POD_NAME = "bitgoeul-proof"
@@ -51,32 +52,21 @@ def build_pool_policies(name: str, spec: AcceleratorPoolSpec, uid: str) -> list[
     ]
 
 
-def build_proof_pod(namespace: str, spec: AcceleratorPoolSpec) -> Manifest:
+def build_proof_pod(target: NamespaceTarget, spec: AcceleratorPoolSpec, trial: TrialPod) -> Manifest:
     """
     Build a pod that asks for one device, for a server-side dry run (POST with ``dryRun=All``).
 
-    It says nothing about nodes, passes pod security ``restricted``, and needs a quota that has a device left.
+    It says nothing about nodes, and needs a quota that has a device left.
+
+    Args:
+        target: The namespace with its share of CPU and memory, which the pod does not exceed.
+        trial: What other admission policies of the cluster want of a pod.
     """
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": PROOF_POD_NAME, "namespace": namespace},
-        "spec": {
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsNonRoot": True, "runAsUser": 65534, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [
-                {
-                    "name": "proof",
-                    "image": "registry.k8s.io/pause:3.10",
-                    "resources": {
-                        "requests": {"cpu": "1m", "memory": "1Mi"},
-                        "limits": {spec.resource_name: "1"},
-                    },
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
-        },
+    resources = {
+        "requests": fitted_requests(trial, target),
+        "limits": {**trial.limits, spec.resource_name: "1"},
     }
+    return build_trial_pod(PROOF_POD_NAME, target.name, trial, resources)
 
 
 def policy_acts(answer: Mapping[str, Any], spec: AcceleratorPoolSpec) -> bool:

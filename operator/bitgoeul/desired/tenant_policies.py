@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from bitgoeul.api import names
 from bitgoeul.desired.admission_policies import API_VERSION, match_resources
+from bitgoeul.desired.trial_pod import TrialPod, build_trial_pod
 from bitgoeul.desired.world import Manifest
 
 POLICY_NAME = "bitgoeul-tenants"
@@ -55,29 +56,15 @@ def build_tenant_policies() -> list[Manifest]:
     ]
 
 
-def build_tenant_proof_pod(namespace: str) -> Manifest:
+def build_tenant_proof_pod(namespace: str, trial: TrialPod) -> Manifest:
     """
     Build a pod that the validating policy refuses for its grace alone, for a server-side dry run.
 
     It states no requests: where the mutating policy does not act, it is refused for them instead.
     """
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": PROOF_POD_NAME, "namespace": namespace},
-        "spec": {
-            "terminationGracePeriodSeconds": MAX_GRACE_SECONDS + 1,
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsNonRoot": True, "runAsUser": 65534, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [
-                {
-                    "name": "proof",
-                    "image": "registry.k8s.io/pause:3.10",
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
-        },
-    }
+    pod = build_trial_pod(PROOF_POD_NAME, namespace, trial, {})
+    pod["spec"]["terminationGracePeriodSeconds"] = MAX_GRACE_SECONDS + 1
+    return pod
 
 
 def refused_for_grace(message: str) -> bool:
