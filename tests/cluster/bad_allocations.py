@@ -291,6 +291,32 @@ BAD_ALLOCATIONS: dict[str, Case] = {
         "spec",
         "must ask for something: accelerators, storage or compute",
     ),
+    # pod security
+    "more for pods without a reason": (
+        make_allocation(podSecurity={"level": "privileged"}),
+        "spec.podSecurity.reason",
+        "is required for a level weaker than baseline: say what needs it",
+    ),
+    "more for pods with an empty reason": (
+        make_allocation(podSecurity={"level": "privileged", "reason": ""}),
+        "spec.podSecurity.reason",
+        "should be at least 1 chars long",
+    ),
+    "a reason with a line break": (
+        make_allocation(podSecurity={"level": "privileged", "reason": "RDMA\nneeds it"}),
+        "spec.podSecurity.reason",
+        "must have no control characters",
+    ),
+    "an unknown level of pod security": (
+        make_allocation(podSecurity={"level": "open", "reason": "we like it"}),
+        "spec.podSecurity.level",
+        '"privileged", "baseline", "restricted"',
+    ),
+    "pod security without a level": (
+        make_allocation(podSecurity={"reason": "we like it"}),
+        "spec.podSecurity.level",
+        "Required value",
+    ),
     # members
     "a member without a name": (member(name=""), f"{MEMBER}.name", "should be at least 1 chars long"),
     "a member of an unknown kind": (member(kind="Robot"), f"{MEMBER}.kind", '"User", "Group", "ServiceAccount"'),

@@ -48,13 +48,14 @@ def test_a_healthy_installation_is_fine(world: World, asker: Asker, operator: Op
             ["ok", check]
             for check in (
                 *("kubernetes", "kinds", "operator", "clock", "admission", "dra"),
-                *("quotas", "retained", "leftovers", "rights"),
+                *("quotas", "pods", "retained", "leftovers", "rights"),
             )
         ]
         assert lines[1] == "ok  kinds  3 kinds, as this version has them"
         assert lines[3] == "ok  clock  not shifted, and the same here as at the API server"
         assert lines[5] == "ok  dra  resource.k8s.io/v1 has 0 device classes; claims are closed to tenants"
-        assert lines[7:9] == [
+        assert lines[7:10] == [
+            "ok  pods  pod security is baseline or stricter everywhere",
             "ok  retained  no data of deleted allocations is kept",
             "ok  leftovers  nothing without an allocation",
         ]

@@ -129,6 +129,19 @@ def promised_and_idle() -> timeseries.Panel:
     )
 
 
+def pod_security() -> table.Panel:
+    """Whose pods are held to another level than the default, and why."""
+    labels = ("allocation", "level", "reason")
+    return rows(
+        "Pod security other than the default",
+        "Allocations in force whose pods are held to another pod security level than the default, baseline, and why. "
+        "Privileged pods can take over their nodes.",
+        {label: label.capitalize() for label in labels},
+        Column("", latest("bitgoeul_allocation_pod_security_info", *labels)),
+        sort="Allocation",
+    )
+
+
 def fleet() -> Json:
     """The dashboard."""
     return page(
@@ -149,6 +162,7 @@ def fleet() -> Json:
             Row("Pools", [pools_table()]),
             Row("Who holds it", [by_organization(), promised_and_idle()]),
             Row("What is lost, and what lies ahead", [unavailable(), devices_forecast()]),
+            Row("Which doors are open", [sized(pod_security(), 24, 6)]),
             Row("What to look at", [sized(waiting_by_reason(("bitgoeul_pool", POOL)), 12), sized(firing_alerts(), 12)]),
         ],
     )

@@ -15,8 +15,10 @@ from typing import Any
 from bitgoeul.api import AcceleratorPool, StoragePool
 from bitgoeul.api.names import ALLOCATION_LABEL, ALLOCATION_UID_ANNOTATION, FINALIZER, QUOTA_NAME, RETAINED_LABEL
 from bitgoeul.api.names import pool_label as label_of
+from bitgoeul.api.pod_security import DEFAULT_LEVEL
 from bitgoeul.api.quantities import format_bytes
 from bitgoeul.desired.allocation_status import Place, Progress, build_allocation_status
+from bitgoeul.desired.namespace import pod_security_labels
 from bitgoeul.planning.allocations import Amounts, read_allocation
 from bitgoeul.planning.decisions import Decision, Plan
 from bitgoeul.planning.moments import moment as moment_of
@@ -189,6 +191,7 @@ def make_namespace(
     """A namespace of the allocation ``owner``, by default of the same name; "": of nobody."""
     owner = name if owner is None else owner
     labels = {label_of(pool): "true" for pool in pools} | ({RETAINED_LABEL: "true"} if retained else {})
+    labels |= pod_security_labels(DEFAULT_LEVEL)
     metadata = make_metadata(name, labels=labels | ({ALLOCATION_LABEL: owner} if owner else {}))
     metadata["annotations"] = {ALLOCATION_UID_ANNOTATION: f"uid-{owner}"} if owner else {}
     return {"kind": "Namespace", "metadata": metadata}

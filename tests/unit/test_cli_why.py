@@ -160,7 +160,12 @@ def test_of_one_in_force_the_status_tells(conditions: list[tuple[str, str, str]]
 
 def test_there_is_advice_for_each_reason_of_an_allocation() -> None:
     """But for those of pools, and those that say that nothing is the matter."""
-    unsaid = {Reason.NOT_EXPIRING, Reason.NOT_SUSPENDED}
+    unsaid = {
+        Reason.NOT_EXPIRING,
+        Reason.NOT_SUSPENDED,
+        Reason.POD_SECURITY_LOWERED,
+        Reason.POD_SECURITY_RESTORED,
+    }
     assert set(BY_REASON) == set(Reason) - POOL_REASONS - unsaid
     assert all(BY_REASON[reason].turn is Turn.ENGINEER for reason in REFUSALS)
     assert advice_for("SomethingNew").command == "kubectl describe ta {name}"
@@ -184,8 +189,8 @@ def test_a_program_reads_the_same() -> None:
     """The shape is part of the documentation."""
     found = as_json(why([*CLUSTER, dated("held", 10), waiter("blue", 1, a100=8)]))
     assert list(found) == [
-        "name", "organization", "phase", "current", "reason", "message", "asks", "window", "queue", "turn", "advice",
-        "next",
+        "name", "organization", "phase", "current", "reason", "message", "asks", "podSecurity", "window", "queue",
+        "turn", "advice", "next",
     ]  # fmt: skip
     assert found["queue"] == {
         "position": 1,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+import pytest
+
 from bitgoeul.api import names
-from bitgoeul.desired.namespace import amend_namespace, build_namespace
+from bitgoeul.api.pod_security import PodSecurityLevel
+from bitgoeul.desired.namespace import amend_namespace, build_namespace, close_namespace
 from tests.unit.desired_objects import UID, make_target
 
 
@@ -32,6 +35,35 @@ def test_namespace_enforces_pod_security() -> None:
     labels = build_namespace(make_target())["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
     assert labels["pod-security.kubernetes.io/warn"] == "restricted"
+
+
+@pytest.mark.parametrize(
+    ("level", "warned"), [("privileged", "baseline"), ("baseline", "restricted"), ("restricted", "restricted")]
+)
+def test_a_level_is_enforced_and_the_next_stricter_one_warned_about(level: str, warned: str) -> None:
+    """So that people see what a stricter level would refuse, also of a Deployment, where nothing is refused yet."""
+    labels = build_namespace(make_target(pod_security=PodSecurityLevel(level)))["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == level
+    assert labels["pod-security.kubernetes.io/warn"] == warned
+
+
+def test_a_namespace_that_closes_goes_back_to_the_default_level() -> None:
+    """Its pools' labels stay, for what is still held; a second look changes nothing."""
+    open_one = stored(build_namespace(make_target(devices={"a100": 8}, pod_security=PodSecurityLevel.PRIVILEGED)))
+    patch = close_namespace(open_one)
+    assert patch == {
+        "metadata": {
+            "uid": "a-namespace",
+            "labels": {
+                "pod-security.kubernetes.io/enforce": "baseline",
+                "pod-security.kubernetes.io/warn": "restricted",
+            },
+            "annotations": {names.CLOSED_ANNOTATION: "true"},
+        }
+    }
+    for field in ("labels", "annotations"):
+        open_one["metadata"][field] |= patch["metadata"][field]
+    assert close_namespace(open_one) is None
 
 
 def test_only_granted_pools_are_labelled() -> None:

@@ -253,6 +253,23 @@ def test_an_allocation_shows_who_is_behind_it() -> None:
     }
 
 
+def test_a_pod_security_level_other_than_the_default_is_shown() -> None:
+    """With its reason, and only of those that are in force."""
+    rdma = {"level": "privileged", "reason": "RDMA needs IPC_LOCK"}
+    objects = [
+        make_accelerator_pool(),
+        *make_nodes(2),
+        make_allocation("blue", {"a100": 8}, podSecurity=rdma, grant={"accelerators": {"a100": 8}}),
+        make_allocation("green", {"a100": 4}, podSecurity={"level": "restricted"}, grant={"accelerators": {"a100": 4}}),
+        make_allocation("plain", {"a100": 4}, grant={"accelerators": {"a100": 4}}),
+        make_allocation("waits", {"a100": 8}, podSecurity=rdma),
+    ]
+    assert shown(make_state(objects))["bitgoeul_allocation_pod_security_info"] == {
+        of(allocation="blue", level="privileged", reason="RDMA needs IPC_LOCK"): 1,
+        of(allocation="green", level="restricted", reason=""): 1,
+    }
+
+
 def test_an_allocation_shows_what_it_asks_for_has_and_uses() -> None:
     """Also with 0 for one that waits, so that a ratio has both of its sides; of a pool that is gone too."""
     objects = [

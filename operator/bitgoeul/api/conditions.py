@@ -38,6 +38,7 @@ class ConditionType(StrEnum):
     WITHIN_GRANT = "WithinGrant"  # False: pods or claims still hold more than was asked for
     EXPIRING = "Expiring"  # True: the end is near, or reached and being drained
     SUSPENDED = "Suspended"  # True: quota 0 by suspend or HoldAndDrain, while the window runs on
+    POD_SECURITY_RELAXED = "PodSecurityRelaxed"  # True, else absent: pods may do more than the default level allows
     # pools only
     OVERCOMMITTED = "Overcommitted"  # True: granted exceeds what the nodes give
     EXHAUSTED = "Exhausted"  # True: nothing is available while somebody waits
@@ -82,6 +83,10 @@ class Reason(StrEnum):
     WINDOW_ENDED = "WindowEnded"  # the end is reached, draining
     NOT_SUSPENDED = "NotSuspended"
     DATA_DELETED = "DataDeleted"
+
+    # the pod security level
+    POD_SECURITY_LOWERED = "PodSecurityLowered"
+    POD_SECURITY_RESTORED = "PodSecurityRestored"  # only in Events: the default level is enforced again
 
     # pools
     AVAILABLE = "Available"

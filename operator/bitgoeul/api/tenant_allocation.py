@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from bitgoeul.api import allocation_rules
 from bitgoeul.api.fields import ListType
 from bitgoeul.api.meta import ApiModel, ObjectMeta
+from bitgoeul.api.pod_security import DEFAULT_LEVEL, PodSecurity
 from bitgoeul.api.quantity_fields import Cpu, Size, SizeOrZero
 from bitgoeul.api.tenant_allocation_status import TenantAllocationStatus
 from bitgoeul.api.values import (
@@ -344,6 +345,11 @@ class TenantAllocationSpec(ApiModel):
         default=(),
         description="Who gets access to the namespaces, and to read this object, once the quota is enforced; each "
         "member once. At most 64. Empty: nobody beyond the platform engineers.",
+    )
+    pod_security: PodSecurity | None = Field(
+        default=None,
+        description="What pods may do to their nodes, in all namespaces of the allocation, where that is not the "
+        f"default. Absent: level {DEFAULT_LEVEL}, with a warning for what level restricted would refuse.",
     )
     expiry: Expiry = Field(
         default=Expiry(),

@@ -30,8 +30,8 @@ LISTED = tuple(dict.fromkeys((*LOOKED_AT, *POLICY_KINDS, *CHILDREN, DEVICE_CLASS
 @output_option("table", "json", "yaml")
 def doctor(target: Target, output: str) -> int:
     """
-    Check Kubernetes, our kinds, the operator, clocks, admission policies, device classes, quotas, what is kept or left
-    over, and your own rights: one line each, with the command that mends it.
+    Check Kubernetes, our kinds, the operator, clocks, admission policies, device classes, quotas, pod security, what
+    is kept or left over, and your own rights: one line each, with the command that mends it.
 
     Exits with 0 if nothing is bad, 1 if something is, and 2 if the installation is not ready: kinds are missing, or no
     operator leads.

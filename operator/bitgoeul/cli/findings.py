@@ -26,6 +26,7 @@ from bitgoeul.api.names import (
     OPERATOR_NAMESPACE,
     RETAINED_LABEL,
 )
+from bitgoeul.cli.doors import check_pod_security
 from bitgoeul.cli.evidence import (
     CHILDREN,
     LOOKED_AT,
@@ -80,6 +81,7 @@ def examine(evidence: Evidence) -> list[Finding]:
         check_policies,
         check_device_classes,
         check_quotas,
+        check_pod_security,
         check_retained,
         check_leftovers,
         check_rights,

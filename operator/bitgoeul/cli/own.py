@@ -16,6 +16,7 @@ from bitgoeul.cli.output import amounts_in_brief, format_facts, instant_of
 from bitgoeul.cli.picture import present
 from bitgoeul.cli.why import command_for, enforcement_headline, shortage_text
 from bitgoeul.desired.allocation_status import headline_condition, holdings
+from bitgoeul.desired.pod_security import pod_security_text
 from bitgoeul.errors import NotReadyError
 from bitgoeul.planning.allocations import Allocation, Amounts, read_allocation, read_grant
 from bitgoeul.planning.moments import FOREVER, LATEST, day, moment
@@ -84,6 +85,7 @@ class Own:
             ("Short now", shortage_text(blocked(queue)) if queue else ""),
             ("Earliest start", moment_text(queue.get("earliestStart")) or ("none is known" if queue else "")),
             ("Namespaces", namespaces_text(self.status, allocation)),
+            ("Pod security", pod_security_text(allocation)),
             *(("" if number else "Conditions", text) for number, text in enumerate(self._conditions(wide))),
             ("Reason", f"{self.reason}: {self.message}" if self.message else self.reason),
             ("Turn", f"{self.advice.turn}: {self.advice.text}"),
@@ -127,6 +129,7 @@ class Own:
             "notices": [{"at": instant_of(at), "given": at <= self.now} for at in self.notices],
             "queue": self.status.get("queue"),
             "namespaces": list(self.status.get("namespaces") or ()),
+            "podSecurity": pod_security_text(allocation) or None,
             "conditions": self.conditions,
             "turn": self.advice.turn,
             "advice": self.advice.text,

@@ -26,6 +26,7 @@ from bitgoeul.cli.output import amounts_in_brief, brief, format_facts, instant_o
 from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.cli.queue import Waiter, line_up
 from bitgoeul.desired.allocation_status import headline_condition, holdings, instant
+from bitgoeul.desired.pod_security import pod_security_text
 from bitgoeul.errors import NotReadyError, UserError
 from bitgoeul.planning.allocations import Allocation, Amounts, Share
 from bitgoeul.planning.decisions import Decision, Plan
@@ -237,6 +238,7 @@ def as_lines(answer: Answer) -> list[str]:
         ("Ahead", names_text(answer.ahead)),
         ("Earliest start", earliest_text(decision)),
         ("Fits now", fits_text(answer.fits) if entry is not None and entry.position is not None else ""),
+        ("Pod security", pod_security_text(allocation)),
         ("Reason", f"{answer.reason}: {answer.message}" if answer.message else answer.reason),
         ("Turn", f"{answer.turn}: {answer.advice}"),
         ("Next", answer.command),
@@ -287,6 +289,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "reason": answer.reason,
         "message": answer.message,
         "asks": holdings(allocation.ask),
+        "podSecurity": pod_security_text(allocation) or None,
         "window": None
         if window is None
         else {"start": instant_of(window.start), "end": instant_of(window.end) if window.end <= LATEST else None},

@@ -45,7 +45,7 @@ from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.trial import Obstacle, read_refusal, used_up
 from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, policy_name
 from bitgoeul.desired.drift import differs
-from bitgoeul.desired.namespace import amend_namespace, build_namespace
+from bitgoeul.desired.namespace import amend_namespace, build_namespace, close_namespace
 from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard, limits_capacity
 from bitgoeul.desired.role_bindings import build_role_bindings, tenant_role
 from bitgoeul.desired.tenant_policies import POLICY_NAME as TENANT_POLICY
@@ -193,9 +193,10 @@ class NamespaceKeeper:
         """
         members = tuple(members)
         entry = self._cache.get(NAMESPACE, target.name)
-        if entry is not None and not entry.view.closed:
-            mark = {"metadata": {"uid": entry.uid, "annotations": {CLOSED_ANNOTATION: "true"}}}
-            await self._writer.merge(NAMESPACE, target.name, mark)
+        change = close_namespace(entry.obj) if entry is not None else None
+        if change is not None:
+            await self._writer.merge(NAMESPACE, target.name, change)
+        self._corrections.stands(build_namespace(target), written=change is not None and "labels" in change["metadata"])
         await self.revoke_access(target, members)
         settled = await self.set_quota(target, world)
         if settled:

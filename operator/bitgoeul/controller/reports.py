@@ -20,6 +20,7 @@ from bitgoeul.cluster.kinds import RESOURCE_QUOTA, TENANT_ALLOCATION
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.milestones import Milestones
 from bitgoeul.desired.allocation_status import Progress, build_allocation_status, holdings, news, notice_of
+from bitgoeul.desired.pod_security import level_news
 from bitgoeul.planning.allocations import Allocation, Amounts
 from bitgoeul.planning.decisions import Decision
 
@@ -132,10 +133,11 @@ class Reporter:
     def _tell(
         self, obj: Mapping[str, Any], allocation: Allocation, written: Mapping[str, Any], status: Mapping[str, Any]
     ) -> None:
-        told = news(written, status)
-        if told is None:
-            return
-        reason, message, warning = told
+        for told in (news(written, status), level_news(written, status)):
+            if told is not None:
+                self._record(obj, allocation, *told)
+
+    def _record(self, obj: Mapping[str, Any], allocation: Allocation, reason: str, message: str, warning: bool) -> None:
         self._recorder.record(TENANT_ALLOCATION, obj, reason, message, warning=warning)
         # Members may not read Events in ``default``; one copy, in the first of their namespaces.
         for share in allocation.shares[:1]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bitgoeul.api.names import FINALIZER, QUOTA_NAME
+from bitgoeul.api.pod_security import DEFAULT_LEVEL
 from bitgoeul.api.tenant_allocation import DeletionPolicy
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.client import Api
@@ -165,4 +166,4 @@ class Takedown:
 
 def closed(target: NamespaceTarget) -> NamespaceTarget:
     """The same namespace with nothing allowed in it any more; what its claims hold stays."""
-    return replace(target, devices={}, storage={}, retained=True)
+    return replace(target, devices={}, storage={}, retained=True, pod_security=DEFAULT_LEVEL)

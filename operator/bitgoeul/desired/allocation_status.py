@@ -11,6 +11,7 @@ from typing import Any
 
 from bitgoeul.api.conditions import REFUSALS, Condition, ConditionType, Phase, Reason, merge_conditions
 from bitgoeul.api.quantities import format_bytes
+from bitgoeul.desired.pod_security import relaxed
 from bitgoeul.planning.allocations import Allocation, Amounts
 from bitgoeul.planning.checks import amount_text
 from bitgoeul.planning.decisions import Decision, QueueEntry, Window
@@ -198,6 +199,8 @@ def conditions(
         result.append(Condition(ConditionType.SUSPENDED, True, why, decision.message))
     elif ConditionType.SUSPENDED in before:
         result.append(Condition(ConditionType.SUSPENDED, False, Reason.NOT_SUSPENDED))
+    if decision.admitted and not allocation.deleting:
+        result += relaxed(allocation)
     return result
 
 

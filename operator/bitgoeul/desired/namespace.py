@@ -12,17 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitgoeul.api import names
+from bitgoeul.api.pod_security import DEFAULT_LEVEL, PodSecurityLevel, warned_level
 from bitgoeul.desired.world import Manifest, NamespaceTarget, owned_labels
 
-POD_SECURITY = {
-    "pod-security.kubernetes.io/enforce": "baseline",
-    "pod-security.kubernetes.io/warn": "restricted",
-}
+ENFORCED_LEVEL_LABEL = "pod-security.kubernetes.io/enforce"
+WARNED_LEVEL_LABEL = "pod-security.kubernetes.io/warn"
 
 
 def build_namespace(target: NamespaceTarget) -> Manifest:
     """Build the namespace for its creation; a pool's label is there when the target has devices of that pool."""
-    labels = owned_labels(target.allocation) | POD_SECURITY
+    labels = owned_labels(target.allocation) | pod_security_labels(target.pod_security)
     labels |= {names.pool_label(pool): "true" for pool, devices in sorted(target.devices.items()) if devices > 0}
     if target.retained:
         labels[names.RETAINED_LABEL] = "true"
@@ -64,8 +63,35 @@ def amend_namespace(target: NamespaceTarget, observed: Mapping[str, Any]) -> Man
     return {"metadata": patch}
 
 
+def close_namespace(observed: Mapping[str, Any]) -> Manifest | None:
+    """
+    Say what has to change in a namespace whose grant is not in force: its mark, and the default pod security level.
+
+    All else stays: a pool's label goes only when nothing of the pool is held there any more.
+
+    Returns:
+        The body of a merge patch as for ``amend_namespace``, None when nothing differs.
+    """
+    metadata = observed["metadata"]
+    changes = {
+        "labels": _different(pod_security_labels(DEFAULT_LEVEL), metadata.get("labels") or {}),
+        "annotations": _different({names.CLOSED_ANNOTATION: "true"}, metadata.get("annotations") or {}),
+    }
+    found = {field: values for field, values in changes.items() if values}
+    return {"metadata": {"uid": metadata["uid"], **found}} if found else None
+
+
+def pod_security_labels(level: PodSecurityLevel) -> dict[str, str]:
+    """Build the labels by which Kubernetes enforces a level on new pods, and warns about the next stricter one."""
+    return {ENFORCED_LEVEL_LABEL: str(level), WARNED_LEVEL_LABEL: str(warned_level(level))}
+
+
+def _different(wanted: Mapping[str, str], observed: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in wanted.items() if observed.get(key) != value}
+
+
 def _changes(wanted: Mapping[str, str], observed: Mapping[str, str]) -> dict[str, str | None]:
-    changes: dict[str, str | None] = {key: value for key, value in wanted.items() if observed.get(key) != value}
+    changes: dict[str, str | None] = {**_different(wanted, observed)}
     for key in observed:
         ours = key.startswith(names.POOL_LABEL_PREFIX) or key == names.RETAINED_LABEL
         if ours and key not in wanted:

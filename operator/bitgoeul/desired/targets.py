@@ -138,6 +138,7 @@ def build_target(allocation: Allocation, name: str, amounts: Amounts, first: boo
         storage={pool.name: amount for pool, amount in amounts.items() if pool.kind is PoolKind.STORAGE},
         cpu_millis=cpu,
         memory_bytes=memory,
+        pod_security=allocation.pod_security,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from bitgoeul.api import names
 from bitgoeul.api.accelerator_pool import AcceleratorPoolSpec
+from bitgoeul.api.pod_security import DEFAULT_LEVEL, PodSecurityLevel
 from bitgoeul.api.storage_pool import StoragePoolSpec
 
 Manifest = dict[str, Any]
@@ -47,6 +48,7 @@ class NamespaceTarget:
         cpu_millis, memory_bytes: Caps on requests; None: not capped.
         retained: The allocation is gone and its data kept: nothing may be created any more.
         closed: Draining: devices and storage as given, but no new pod.
+        pod_security: The level that is enforced on new pods.
     """
 
     name: str
@@ -58,6 +60,7 @@ class NamespaceTarget:
     memory_bytes: int | None = None
     retained: bool = False
     closed: bool = False
+    pod_security: PodSecurityLevel = DEFAULT_LEVEL
 
 
 def owned_labels(allocation: str) -> dict[str, str]:

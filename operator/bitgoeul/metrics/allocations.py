@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from bitgoeul.api.conditions import ConditionType
+from bitgoeul.api.pod_security import DEFAULT_LEVEL, PodSecurityLevel
 from bitgoeul.api.tenant_allocation import OrganizationClass
 from bitgoeul.metrics.exposition import Row
 from bitgoeul.metrics.state import CONDITION_MEANING, STATUSES, Source, State, conditions_of, gauge
@@ -42,6 +43,7 @@ TYPES = (
     ConditionType.WITHIN_GRANT,
     ConditionType.EXPIRING,
     ConditionType.SUSPENDED,
+    ConditionType.POD_SECURITY_RELAXED,
 )
 
 
@@ -56,6 +58,15 @@ def info_rows(state: State) -> Iterator[Row]:
             else ("", "", "", "")
         )
         yield (allocation.name, *who, str(allocation.priority)), 1
+
+
+def pod_security_rows(state: State) -> Iterator[Row]:
+    """The level of each that is in force at another level than the default."""
+    for standing, decision in state.decided():
+        allocation = standing.allocation
+        if decision.admitted and not allocation.deleting and allocation.pod_security is not DEFAULT_LEVEL:
+            asked = allocation.spec.pod_security if allocation.spec else None
+            yield (allocation.name, str(allocation.pod_security), (asked.reason if asked else None) or ""), 1
 
 
 def amount_rows(state: State, kind: PoolKind, read: Callable[[Standing, Decision], Amounts]) -> Iterator[Row]:
@@ -167,6 +178,14 @@ ALLOCATION_SOURCES = (
         CONDITION_MEANING,
         condition_rows,
         values={"type": TYPES, "status": STATUSES},
+    ),
+    gauge(
+        "bitgoeul_allocation_pod_security_info",
+        ("allocation", "level", "reason"),
+        f"Always 1; the labels say at which pod security level the allocation's namespaces are while its grant is in "
+        f"force, and why. Absent: at the default, {DEFAULT_LEVEL}.",
+        pod_security_rows,
+        values={"level": tuple(PodSecurityLevel)},
     ),
     gauge(
         "bitgoeul_allocation_namespaces",

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from bitgoeul.api import ObjectMeta
 from bitgoeul.api.conditions import ConditionType
 from bitgoeul.api.names import FINALIZER
+from bitgoeul.api.pod_security import DEFAULT_LEVEL, PodSecurityLevel
 from bitgoeul.api.quantities import parse_bytes
 from bitgoeul.api.tenant_allocation import TenantAllocationSpec
 from bitgoeul.api.tenant_allocation_status import Holdings, Queue, ShareState
@@ -75,6 +76,10 @@ class Allocation:
     @property
     def restore_from(self) -> str:
         return self.spec.restore_from if self.spec else ""
+
+    @property
+    def pod_security(self) -> PodSecurityLevel:
+        return self.spec.pod_security.level if self.spec and self.spec.pod_security else DEFAULT_LEVEL
 
     @property
     def organization(self) -> str:

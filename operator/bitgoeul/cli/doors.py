@@ -1,0 +1,65 @@
+"""
+Which doors of the installation are open: tenants whose pods may do more than usual. Pure.
+
+A door that was opened on purpose is no fault: it is told with names and reasons. What is open without having been asked
+for is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bitgoeul.api.pod_security import DEFAULT_LEVEL, RELAXED_LEVELS, PodSecurityLevel
+from bitgoeul.cli.evidence import Evidence, Finding, Verdict, named, unread
+from bitgoeul.cluster.client import Object
+from bitgoeul.cluster.kinds import NAMESPACE, TENANT_ALLOCATION
+from bitgoeul.desired.namespace import ENFORCED_LEVEL_LABEL
+from bitgoeul.desired.pod_security import pod_security_text
+from bitgoeul.planning.allocations import Allocation, read_allocation
+from bitgoeul.planning.observed import namespace_view
+
+
+def check_pod_security(evidence: Evidence) -> Finding:
+    """Compare the pod security level of each tenant namespace with what its allocation asks for."""
+    name = "pods"
+    if TENANT_ALLOCATION in evidence.unserved:
+        return Finding(name, Verdict.OK, "no allocation yet")
+    refused = [kind.plural for kind in (NAMESPACE, TENANT_ALLOCATION) if kind not in evidence.objects]
+    if refused:
+        return unread(name, f"list {', '.join(refused)}")
+    allocations = {one.uid: one for one in map(read_allocation, evidence.objects[TENANT_ALLOCATION])}
+    loose = [obj for obj in evidence.objects[NAMESPACE] if is_loose(obj, allocations)]
+    if loose:
+        texts = named(f"{obj['metadata']['name']} ({level_of(obj) or 'none'})" for obj in loose)
+        found = (
+            f"pod security is weaker than asked for in {texts}: a level without a reason, until the operator mends it"
+        )
+        return Finding(name, Verdict.WARN, found, f"kubectl get namespace {loose[0]['metadata']['name']} -o yaml")
+    opened = sorted(
+        f"{one.name} ({pod_security_text(one)})" for one in allocations.values() if one.pod_security in RELAXED_LEVELS
+    )
+    if not opened:
+        return Finding(name, Verdict.OK, f"pod security is {DEFAULT_LEVEL} or stricter everywhere")
+    return Finding(name, Verdict.OK, f"pod security is weaker than {DEFAULT_LEVEL} on purpose: {named(opened)}")
+
+
+def is_loose(namespace: Object, allocations: Mapping[str, Allocation]) -> bool:
+    """Tell whether a namespace of ours enforces a weaker level than it should, or none at all."""
+    view = namespace_view(namespace)
+    if not view.allocation_uid or view.terminating:
+        return False
+    owner = allocations.get(view.allocation_uid)
+    in_force = owner is not None and not (view.retained or view.closed or owner.deleting)
+    wanted = owner.pod_security if owner is not None and in_force else DEFAULT_LEVEL
+    return rank(level_of(namespace)) < rank(wanted)
+
+
+def level_of(namespace: Object) -> str:
+    """Return the level that the labels of a namespace enforce; empty: none."""
+    return str((namespace["metadata"].get("labels") or {}).get(ENFORCED_LEVEL_LABEL, ""))
+
+
+def rank(level: str) -> int:
+    """Return how strict a level is; what is no level enforces nothing, as privileged does."""
+    levels = [str(one) for one in PodSecurityLevel]
+    return levels.index(level) if level in levels else 0

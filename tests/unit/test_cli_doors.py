@@ -1,0 +1,72 @@
+"""Which doors are open, and which are open without having been asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bitgoeul.cli.doors import check_pod_security
+from bitgoeul.cli.evidence import Finding, Verdict
+from bitgoeul.cluster.kinds import NAMESPACE, TENANT_ALLOCATION
+from tests.unit.builders import Manifest, make_allocation, make_namespace
+from tests.unit.test_cli_findings import WELL
+
+RDMA = {"level": "privileged", "reason": "RDMA needs IPC_LOCK"}
+
+
+def space(name: str, level: str | None, *, retained: bool = False) -> Manifest:
+    """A namespace that enforces a level; None: none."""
+    made = make_namespace(name, retained=retained)
+    made["metadata"]["labels"] |= {"pod-security.kubernetes.io/enforce": level}
+    if level is None:
+        del made["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+    return made
+
+
+def find(*objects: Manifest) -> Finding:
+    listed = {kind: [obj for obj in objects if obj["kind"] == kind.kind] for kind in (NAMESPACE, TENANT_ALLOCATION)}
+    return check_pod_security(replace(WELL, objects={**WELL.objects, **listed}))
+
+
+def test_a_door_opened_on_purpose_is_told_with_its_reason() -> None:
+    """It is no fault, so that what is one stands out."""
+    found = find(make_allocation("blue", podSecurity=RDMA), space("blue", "privileged"), make_allocation("green"))
+    assert found == Finding(
+        "pods",
+        Verdict.OK,
+        "pod security is weaker than baseline on purpose: blue (privileged: RDMA needs IPC_LOCK)",
+    )
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param([make_allocation(), space("blue", "privileged")], id="nobody asked for it"),
+        pytest.param([make_allocation(), space("blue", None)], id="no level at all"),
+        pytest.param([make_allocation(), space("blue", "nonsense")], id="a level that does not exist"),
+        pytest.param(
+            [make_allocation(podSecurity={"level": "restricted"}), space("blue", "baseline")],
+            id="less strict than asked for",
+        ),
+        pytest.param([space("blue", "privileged", retained=True)], id="data that is kept"),
+    ],
+)
+def test_what_nobody_asked_for_is_a_warning(objects: list[Manifest]) -> None:
+    """It names the namespace, and the command that shows it."""
+    found = find(*objects)
+    assert found.verdict is Verdict.WARN
+    assert "blue (" in found.found
+    assert found.fix == "kubectl get namespace blue -o yaml"
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param([make_allocation(), space("blue", "restricted")], id="stricter than asked for"),
+        pytest.param([make_namespace("other", owner="")], id="a namespace of somebody else"),
+    ],
+)
+def test_other_namespaces_are_fine(objects: list[Manifest]) -> None:
+    """Namespaces of others are their own business."""
+    assert find(*objects) == Finding("pods", Verdict.OK, "pod security is baseline or stricter everywhere")
