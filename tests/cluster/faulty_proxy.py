@@ -91,7 +91,7 @@ class FaultyProxy:
         requests: Time, by the monotonic clock, and text of each request of any kind.
         date_shift: By how many seconds the API server's clock is ahead, as far as its answers tell.
         refusal: An answer, status and message, that every request gets instead of its own; None: they get their own.
-        refused_paths: The same for requests of some paths only.
+        refused: The same for requests whose method and path begin so, such as ``GET /api/v1/nodes``.
     """
 
     def __init__(self, plane: ControlPlane, folder: Path) -> None:
@@ -105,7 +105,7 @@ class FaultyProxy:
         self.requests: list[tuple[float, str]] = []
         self.date_shift = 0.0
         self.refusal: tuple[int, str] | None = None
-        self.refused_paths: dict[str, tuple[int, str]] = {}
+        self.refused: dict[str, tuple[int, str]] = {}
         self.port = 0
         self._faults: tuple[Fault, ...] = ()
         self._dead: set[str] = set()  # clients; what they have left in flight is not let through
@@ -199,7 +199,8 @@ class FaultyProxy:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         client = request.path.split("/")[1]
         self.requests.append((time.monotonic(), f"{request.method} {request.path_qs.removeprefix(f'/{client}')}"))
-        refusal = self.refusal or self.refused_paths.get(request.path.removeprefix(f"/{client}"))
+        asked = f"{request.method} {request.path.removeprefix(f'/{client}')}"
+        refusal = self.refusal or next((how for what, how in self.refused.items() if asked.startswith(what)), None)
         if refusal is not None:
             status, message = refusal
             return web.json_response({"kind": "Status", "message": message, "code": status}, status=status)

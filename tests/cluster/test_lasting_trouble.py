@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bitgoeul.cluster.kinds import ADMISSION, NAMESPACE
+from bitgoeul.cluster.kinds import ADMISSION, MUTATING_POLICY, NAMESPACE, TENANT_ALLOCATION
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.admin import Manifest
 from tests.cluster.faults import ForkServer, Launch, pass_time
@@ -22,6 +22,7 @@ pytest_plugins = ["tests.cluster.fault_fixtures"]
 
 WEBHOOKS = f"/apis/{ADMISSION}/v1/validatingwebhookconfigurations"
 LASTING_SECONDS = 120.0
+SAID = "failed calling webhook: no endpoints"
 CROWD = 6
 LINES_PER_SECOND = 3  # about three kinds of trouble at the most: of the tenants, of the pool, of promises
 
@@ -107,31 +108,34 @@ def refused(world: World) -> bool:
     return status >= 500
 
 
-def test_policies_and_promises_that_are_refused_are_told(fault_world: World, launch: Launch, block: Any) -> None:
+def test_policies_and_promises_that_are_refused_are_told(
+    fault_world: World, proxy: FaultyProxy, launch: Launch
+) -> None:
     """A pool whose policies cannot be made is not Ready; of a promise that status does not take there is an Event."""
     world = fault_world
-    operator = launch()
+    operator = launch("operator", proxy.kubeconfig("operator"))
     ready = world.pool("ready")
-    block(ADMISSION, "mutatingadmissionpolicies", "validatingadmissionpolicies")
+    proxy.refused = {f"PATCH {MUTATING_POLICY.path()}": (500, SAID)}
     bare = world.declare_pool("bare")
     world.nodes(bare)
 
     def told() -> bool:
         found = condition(world.pool_status(bare), "Ready")
         assert (found["status"], found["reason"]) == ("False", "ApplyFailed"), found
-        return "failed calling webhook" in found["message"]
+        return SAID in found["message"]
 
     eventually(told, "the pool says what is refused", LASTING_SECONDS)
-    block("bitgoeul.dev", "tenantallocations/status")
+    tenant = world.name("blue")
+    proxy.refused = {f"PATCH {TENANT_ALLOCATION.path(tenant, '', 'status')}": (500, SAID)}
     world.await_effective(bare, 8)
-    tenant = world.allocate("blue", {ready: 1})
+    world.allocate("blue", {ready: 1})
     eventually(
         lambda: [reason for _, reason, _ in world.events(tenant)] == ["ApplyFailed"],
         "an Event says it",
         LASTING_SECONDS,
     )
     assert metric(operator, 'bitgoeul_check_failing{check="promises"}') == 1
-    block()
+    proxy.refused = {}
     world.await_phase(tenant, "Active")
     eventually(lambda: metric(operator, 'bitgoeul_check_failing{check="promises"}') == 0, "nothing is refused any more")
 
@@ -166,7 +170,7 @@ def test_a_kind_that_may_not_be_watched_is_named(fault_world: World, proxy: Faul
     """While all else works: readiness says which, and why, when it has lasted a minute."""
     operator = launch("operator", proxy.kubeconfig("operator"))
     fault_world.pool()
-    proxy.refused_paths = {"/api/v1/nodes": (403, "nodes is forbidden")}
+    proxy.refused = {"GET /api/v1/nodes": (403, "nodes is forbidden")}
     proxy.close_to_watches()
     proxy.open_to_watches()
 
@@ -179,6 +183,6 @@ def test_a_kind_that_may_not_be_watched_is_named(fault_world: World, proxy: Faul
 
     eventually(told, "readiness names the kind", LASTING_SECONDS)
     assert metric(operator, 'bitgoeul_check_failing{check="lists"}') == 1
-    proxy.refused_paths = {}
+    proxy.refused = {}
     eventually(lambda: operator.fetch("/readyz")[0] == 200, "it is ready again")
     assert operator.alive

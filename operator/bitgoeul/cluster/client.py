@@ -184,6 +184,8 @@ class Api:
                 if marks == refused:
                     return False
                 client = kube.ApiClient(configuration)
+                if configuration.ssl_ca_cert:  # streams that go on trust it too
+                    self._client.rest_client.ssl_context.load_verify_locations(configuration.ssl_ca_cert)
             except (UserError, OSError, ssl.SSLError, ValueError) as error:
                 log.warning("credentials are refused, and cannot be read anew: %s", error)
                 return False
@@ -256,7 +258,15 @@ class Api:
         on_date: DateListener | None = None,
     ) -> bytes:
         url = self.server + path + ("?" + urlencode(params) if params else "")
-        status, raw = await self._send(method, path, url, data, headers, timeout, on_date)
+        try:
+            status, raw = await self._send(method, path, url, data, headers, timeout, on_date)
+        except NoAnswerError as error:
+            # The API server's authority may have been renewed; nothing was sent.
+            if not isinstance(error.__cause__, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError):
+                raise
+            if not await self.renew_credentials():
+                raise
+            status, raw = await self._send(method, path, url, data, headers, timeout, on_date)
         if status == 401 and await self.renew_credentials():
             status, raw = await self._send(method, path, url, data, headers, timeout, on_date)
         if status >= 300:

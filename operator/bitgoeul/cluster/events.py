@@ -16,6 +16,7 @@ from typing import Any
 from bitgoeul.api.names import FIELD_MANAGER, QUOTA_NAME
 from bitgoeul.cluster.client import Api, ApiError
 from bitgoeul.cluster.kinds import EVENT, RESOURCE_QUOTA, Kind
+from bitgoeul.cluster.troubles import Troubles
 from bitgoeul.errors import ClusterError
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 MAX_QUEUED = 10_000
 PAUSE_SECONDS = 1.0
 MAX_NOTE = 1024
+WRITING = "writing Events"
 
 
 class Recorder:
@@ -31,6 +33,7 @@ class Recorder:
     def __init__(self, api: Api, may_write: Callable[[], bool]) -> None:
         self._api = api
         self._may_write = may_write
+        self.troubles = Troubles()  # whether Events are refused
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_QUEUED)
 
     def record(self, kind: Kind, obj: Mapping[str, Any], reason: str, message: str, *, warning: bool) -> None:
@@ -85,8 +88,9 @@ class Recorder:
                 await asyncio.sleep(PAUSE_SECONDS)
             try:
                 await self._api.request("POST", EVENT.path("", event["metadata"]["namespace"]), event)
-            except ApiError as error:
-                if not (error.not_found or error.terminating):  # the namespace may be gone by now
-                    log.warning("event not written: %s", error)
+                self.troubles.succeeded(WRITING)
             except ClusterError as error:
+                if isinstance(error, ApiError) and (error.not_found or error.terminating):
+                    continue  # the namespace is gone by now
+                self.troubles.failed(WRITING, error)
                 log.warning("event not written: %s", error)

@@ -33,6 +33,7 @@ class Health:
         lease: Lease,
         clocks: Clocks,
         troubles: Troubles,
+        events: Troubles,
         refused_promises: Callable[[], str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -40,6 +41,7 @@ class Health:
         self._lease = lease
         self._clocks = clocks
         self._troubles = troubles
+        self._events = events
         self._refused_promises = refused_promises
         self._monotonic = monotonic
         self._beat_at = monotonic()
@@ -71,5 +73,5 @@ class Health:
         }
 
     def all(self) -> Checks:
-        """Return these, and what concerns single objects only."""
-        return {**self.ready(), "promises": self._refused_promises()}
+        """Return these, and what keeps it from no other work."""
+        return {**self.ready(), "promises": self._refused_promises(), "events": self._events.text()}

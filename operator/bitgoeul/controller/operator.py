@@ -134,7 +134,14 @@ class Operator:
         self.cache.listener = Router(self.cache, self.planner, self.queue.add)
         self.instruments.registry.register(StateCollector(self._state))
         self._server: Server | None = None
-        self._health = Health(self.cache, self._lease, self._clocks, self._troubles, self.planner.refused_promises)
+        self._health = Health(
+            self.cache,
+            self._lease,
+            self._clocks,
+            self._troubles,
+            self._recorder.troubles,
+            self.planner.refused_promises,
+        )
         self._leading = asyncio.Event()
         self._listed = asyncio.Event()  # a watch has begun with a list since the last audit
 

@@ -190,18 +190,22 @@ class Planner:
                 make_round, observed, classes, self._plan_clock(), self._clock(), self.round
             )
         self.round = current
-        if self._refused:  # of allocations that are gone nothing is remembered
-            live = {standing.allocation.uid for standing in current.snapshot.standings}
-            self._refused = {uid: one for uid, one in self._refused.items() if uid in live}
         snapshot, plan = current.snapshot, current.plan
         self._on_decided(current)
         self._tell(changes)
         limit = asyncio.Semaphore(CONCURRENT_PROMISES)
-        await together(
-            self._promise(entries[standing.allocation.name], plan.decisions[standing.allocation.name], standing, limit)
+        new = [
+            standing
             for standing in snapshot.standings
             if has_to_be_written(standing.allocation, plan.decisions[standing.allocation.name])
-            and not self._held_off(standing.allocation.uid)
+        ]
+        # Of what is written by now, or not wanted any more, nothing is remembered.
+        wanted = {standing.allocation.uid for standing in new}
+        self._refused = {uid: one for uid, one in self._refused.items() if uid in wanted}
+        await together(
+            self._promise(entries[standing.allocation.name], plan.decisions[standing.allocation.name], standing, limit)
+            for standing in new
+            if not self._held_off(standing.allocation.uid)
         )
 
     def _tell(self, changes: Changes) -> None:
@@ -222,8 +226,8 @@ class Planner:
                     self._hold_off(entry, decision, error)
             except NoAnswerError as error:
                 log.warning("promise to %s: %s; finding out what became of it", decision.name, error)
+                self._hold_off(entry, decision, error)
             else:
-                self._refused.pop(decision.uid, None)
                 self._on_allocation(decision.name)
                 return
             await self._find_out(decision.name)
@@ -236,11 +240,12 @@ class Planner:
             return ""
         return f"{len(lasting)} promises cannot be written; {lasting[0].error}"
 
-    def _hold_off(self, entry: Entry, decision: Decision, error: ApiError) -> None:
+    def _hold_off(self, entry: Entry, decision: Decision, error: ApiError | NoAnswerError) -> None:
         """What the API server refuses (a policy, a webhook, a missing right) is tried again with growing pauses."""
         now = time.monotonic()
         known = self._refused.get(decision.uid, Refusal(now))
-        longest = TRANSIENT_PAUSE_SECONDS if error.transient else LONGEST_PAUSE_SECONDS
+        for_good = isinstance(error, ApiError) and not error.transient
+        longest = LONGEST_PAUSE_SECONDS if for_good else TRANSIENT_PAUSE_SECONDS
         pause = min(longest, RETRY_SECONDS * 2 ** min(known.count, 16))
         told = known.told
         if not told and now >= known.since + LASTING_SECONDS:

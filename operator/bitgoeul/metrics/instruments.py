@@ -28,7 +28,7 @@ from bitgoeul.metrics.families import Family, FamilyType
 from bitgoeul.planning.pools import PoolKey, PoolKind
 
 RESULTS = ("success", "retry", "error")
-CHECKS = ("cache", "lease", "lists", "clock", "event loop", "promises")
+CHECKS = ("cache", "lease", "lists", "clock", "event loop", "promises", "events")
 POOL_KINDS = {PoolKind.ACCELERATORS: "AcceleratorPool", PoolKind.STORAGE: "StoragePool"}
 # Kinds of the objects that the operator makes for an allocation or a pool, and puts right.
 CHILD_KINDS = (
@@ -79,8 +79,8 @@ CHECK_FAILING = Family(
     "bitgoeul_check_failing",
     FamilyType.GAUGE,
     ("check",),
-    "1 while a check of this replica fails, 0 while it does not: those of /readyz, which say what is wrong, and "
-    "promises, which fails while the API server has not taken a promise for a minute.",
+    "1 while a check of this replica fails, 0 while it does not: those of /readyz, which say what is wrong; "
+    "promises and events: for a minute the API server has not taken a promise, or Events.",
     values={"check": CHECKS},
 )
 REQUESTS = Family(

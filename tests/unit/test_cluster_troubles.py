@@ -1,0 +1,58 @@
+"""What fails is told when it has lasted, and is forgotten with the first success."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitgoeul.cluster.troubles import LASTING_SECONDS, Troubles
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_passes_is_not_worth_a_word() -> None:
+    """What fails once, or again after a success, has not lasted."""
+    clock = Clock()
+    troubles = Troubles(clock)
+    assert troubles.failed("list nodes", "denied") == 0
+    clock.now += LASTING_SECONDS - 1
+    assert troubles.failed("list nodes", "denied") == LASTING_SECONDS - 1
+    assert troubles.text() == ""
+    troubles.succeeded("list nodes")
+    clock.now += 1
+    assert troubles.failed("list nodes", "denied") == 0
+    assert troubles.lasting() == {}
+
+
+def test_what_lasts_is_told_with_its_last_error() -> None:
+    """In one line, each by its name."""
+    clock = Clock()
+    troubles = Troubles(clock)
+    troubles.failed("list nodes", "no answer")
+    clock.now += LASTING_SECONDS
+    troubles.failed("list nodes", "denied\nby role")
+    troubles.failed("watch nodes", "denied")
+    assert troubles.text() == "list nodes has failed for 60 s: denied by role"
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=20))
+def test_lasting_is_counted_from_the_first_failure_since_the_last_success(steps: list[tuple[float, bool]]) -> None:
+    """However failures and successes follow each other."""
+    clock = Clock()
+    troubles = Troubles(clock)
+    since: float | None = None
+    for seconds, works in steps:
+        clock.now += seconds
+        if works:
+            troubles.succeeded("one")
+            since = None
+        else:
+            since = clock.now if since is None else since
+            assert troubles.failed("one", "denied") == clock.now - since
+        lasted = since is not None and clock.now - since >= LASTING_SECONDS
+        assert ("one" in troubles.lasting()) == lasted
