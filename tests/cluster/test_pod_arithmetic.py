@@ -32,7 +32,8 @@ def resources(draw: st.DrawFn) -> Manifest:
     """What a container states: a limit, with or without the same request."""
     limits: dict[str, str] = draw(devices)
     stated: Manifest = {"limits": limits} if limits else {}
-    if limits and draw(st.booleans()):
+    repeated: bool = draw(st.booleans())
+    if limits and repeated:
         stated["requests"] = dict(limits)
     if draw(st.booleans()):
         stated.setdefault("requests", dict(limits))["cpu"] = "10m"

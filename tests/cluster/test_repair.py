@@ -81,7 +81,7 @@ CHILDREN = [
     ),
     Child("ValidatingAdmissionPolicy", "bitgoeul-pool-{pool}", {"spec": {"failurePolicy": "Ignore"}}),
     Child("ValidatingAdmissionPolicyBinding", "bitgoeul-pool-{pool}", {"spec": {"validationActions": ["Warn"]}}),
-    Child("MutatingAdmissionPolicy", POLICY_NAME, {"spec": {"mutations": None}}),
+    Child("MutatingAdmissionPolicy", POLICY_NAME, {"spec": {"failurePolicy": "Ignore"}}),
     Child("MutatingAdmissionPolicyBinding", POLICY_NAME, {"spec": {"policyName": "other"}}),
     Child("ValidatingAdmissionPolicy", POLICY_NAME, {"spec": {"failurePolicy": "Ignore"}}),
     Child("ValidatingAdmissionPolicyBinding", POLICY_NAME, {"spec": {"validationActions": ["Warn"]}}),

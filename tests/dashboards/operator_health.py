@@ -183,6 +183,13 @@ def requests() -> list[timeseries.Panel]:
             label="corrections",
             stacked=True,
         ),
+        lines(
+            "Does not stand",
+            "Objects of the operator that another admission policy or webhook changes as they are written, by kind.",
+            Query(f"max by (kind) ({select('bitgoeul_unkept_objects')})", "{{kind}}"),
+            unit=COUNT,
+            label="objects",
+        ),
     ]
 
 

@@ -99,6 +99,13 @@ CASES = (
         labels=None,
     ),
     Case(
+        "BitgoeulUnkept",
+        "a policy of somebody else pins a label of a namespace",
+        {'bitgoeul_unkept_objects{kind="Namespace"}': Level(0, 1)},
+        {"kind": "Namespace"},
+    ),
+    Case("BitgoeulUnkept", "all stands", {'bitgoeul_unkept_objects{kind="Namespace"}': 0}, labels=None),
+    Case(
         "BitgoeulLedgerMismatch",
         "a device is neither schedulable nor unavailable",
         {

@@ -9,7 +9,8 @@ import pytest
 
 from bitgoeul.api import names
 from bitgoeul.api.pod_security import PodSecurityLevel
-from bitgoeul.desired.namespace import amend_namespace, build_namespace, close_namespace
+from bitgoeul.desired.drift import differs
+from bitgoeul.desired.namespace import amend_namespace, build_namespace, closing_marks
 from tests.unit.desired_objects import UID, make_target
 
 
@@ -48,22 +49,23 @@ def test_a_level_is_enforced_and_the_next_stricter_one_warned_about(level: str, 
 
 
 def test_a_namespace_that_closes_goes_back_to_the_default_level() -> None:
-    """Its pools' labels stay, for what is still held; a second look changes nothing."""
-    open_one = stored(build_namespace(make_target(devices={"a100": 8}, pod_security=PodSecurityLevel.PRIVILEGED)))
-    patch = close_namespace(open_one)
-    assert patch == {
-        "metadata": {
-            "uid": "a-namespace",
-            "labels": {
-                "pod-security.kubernetes.io/enforce": "baseline",
-                "pod-security.kubernetes.io/warn": "restricted",
-            },
-            "annotations": {names.CLOSED_ANNOTATION: "true"},
-        }
+    """Its pools' labels stay, for what is still held; a second look finds nothing to do."""
+    target = make_target(devices={"a100": 8}, pod_security=PodSecurityLevel.PRIVILEGED)
+    open_one = stored(build_namespace(target))
+    marks = closing_marks(target)
+    assert marks["metadata"] == {
+        "name": target.name,
+        "labels": {
+            names.ALLOCATION_LABEL: target.allocation,
+            "pod-security.kubernetes.io/enforce": "baseline",
+            "pod-security.kubernetes.io/warn": "restricted",
+        },
+        "annotations": {names.CLOSED_ANNOTATION: "true"},
     }
+    assert differs(marks, open_one)
     for field in ("labels", "annotations"):
-        open_one["metadata"][field] |= patch["metadata"][field]
-    assert close_namespace(open_one) is None
+        open_one["metadata"][field] |= marks["metadata"][field]
+    assert not differs(marks, open_one)
 
 
 def test_only_granted_pools_are_labelled() -> None:

@@ -33,6 +33,17 @@ CALENDAR = "bitgoeul calendar --pool {pool}"
 PODS = "kubectl get pods -n {namespace}"
 HOLDERS = "kubectl get pods,pdb -n {namespace}"
 RESUME = 'kubectl patch ta {name} --type merge -p \'{{"spec": {{"suspend": false}}}}\''
+# A namespace that does not go: what it says itself names what holds it.
+HELD = Advice(
+    Turn.ENGINEER,
+    "if it stays, remove what holds the namespace, as the reason quotes it",
+    "kubectl get namespace {namespace} -o yaml",
+)
+UNSERVED = Advice(
+    Turn.ENGINEER,
+    "mend or delete the APIService that nobody serves: the namespace waits for it",
+    "kubectl get apiservice",
+)
 ALL_IS_THERE = Advice(Turn.NOBODY, "all that is asked for is there", "kubectl get quota -n {namespace}")
 
 BY_REASON = {
@@ -67,9 +78,7 @@ BY_REASON = {
         "kubectl describe ta {name}",
     ),
     Reason.APPLY_FAILED: Advice(Turn.ENGINEER, "remove what the reason quotes", "kubectl describe ta {name}"),
-    Reason.NAMESPACE_TERMINATING: Advice(
-        Turn.ENGINEER, "if it stays, remove what holds the namespace", "kubectl get namespace {namespace} -o yaml"
-    ),
+    Reason.NAMESPACE_TERMINATING: HELD,
     Reason.DRAINING: Advice(Turn.TENANT, "delete pods or claims that are in the way", HOLDERS),
     Reason.DELETING: Advice(Turn.NOBODY, "pods are being evicted", HOLDERS),
     Reason.IN_USE_EXCEEDS_GRANT: Advice(Turn.TENANT, "delete the pods or claims that are too many", PODS),

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bitgoeul.api import AcceleratorPool
+from bitgoeul.api.conditions import ConditionType, Reason
 from bitgoeul.api.crd import build_crd
 from bitgoeul.api.kinds import KINDS
 from bitgoeul.api.names import (
@@ -204,7 +205,23 @@ def check_policies(evidence: Evidence) -> Finding:
     if wrong:
         found = f"policies are missing or changed of {named(wrong)}: pods may leave their pool"
         return Finding(name, Verdict.BAD, found, f"kubectl describe apool {wrong[0]}")
+    pinned = unkept(evidence.objects.get(TENANT_ALLOCATION, ()))
+    if pinned:
+        first = next(iter(pinned))
+        found = f"what the operator writes does not stand for {named(pinned)}: {pinned[first]}"
+        return Finding(name, Verdict.WARN, found, f"bitgoeul why {first}")
     return Finding(name, Verdict.OK, f"policies of all tenants and of {count(len(pools), 'pool')} in place")
+
+
+def unkept(allocations: Iterable[Object]) -> dict[str, str]:
+    """Which allocations have something that another admission policy or webhook changes, and what they say of it."""
+    found = {}
+    for obj in allocations:
+        for one in (obj.get("status") or {}).get("conditions") or ():
+            failed = one.get("type") == ConditionType.PROVISIONED and one.get("reason") == Reason.APPLY_FAILED
+            if failed and "although" in one.get("message", ""):
+                found[obj["metadata"]["name"]] = str(one["message"])
+    return found
 
 
 def all_stand(evidence: Evidence, policies: Iterable[Object]) -> bool:

@@ -13,10 +13,12 @@ from bitgoeul.api.conditions import ConditionType, Reason
 from bitgoeul.api.tenant_allocation import TenantAllocation
 from bitgoeul.cli.advice import (
     EXTENSION,
+    HELD,
     NO_DATE,
     NO_DEVICES,
     NO_ROOM,
     UNPREPARED,
+    UNSERVED,
     Advice,
     Turn,
     advice_for,
@@ -30,6 +32,7 @@ from bitgoeul.desired.pod_security import pod_security_text
 from bitgoeul.errors import NotReadyError, UserError
 from bitgoeul.planning.allocations import Allocation, Amounts, Share
 from bitgoeul.planning.decisions import Decision, Plan
+from bitgoeul.planning.life import Course
 from bitgoeul.planning.line import missing
 from bitgoeul.planning.moments import FOREVER, LATEST, day, moment
 from bitgoeul.planning.plan import make_plan
@@ -100,7 +103,8 @@ def explain(snapshot: Snapshot, plan: Plan, name: str, status: Mapping[str, Any]
     standing = next(standing for standing in snapshot.standings if standing.allocation.name == name)
     decision = plan.decisions[name]
     reason, message = headline(decision, status)
-    advice = advise(snapshot, standing, decision, reason)
+    going = going_namespace(snapshot, standing, message)
+    advice = advise_on_going(message) if going else advise(snapshot, standing, decision, reason)
     return Answer(
         standing=standing,
         decision=decision,
@@ -112,15 +116,27 @@ def explain(snapshot: Snapshot, plan: Plan, name: str, status: Mapping[str, Any]
         fits=fitting(snapshot, plan, standing),
         turn=advice.turn,
         advice=advice.text,
-        command=command_for(advice, standing.allocation, pool_at_issue(snapshot, standing, decision)),
+        command=command_for(advice, standing.allocation, pool_at_issue(snapshot, standing, decision), going),
     )
 
 
-def command_for(advice: Advice, allocation: Allocation, pool: PoolKey | None) -> str:
-    """The command of an advice about an allocation, and the pool at issue."""
+def going_namespace(snapshot: Snapshot, standing: Standing, message: str) -> str:
+    """The namespace in deletion that a message tells of; empty: none."""
+    owned = snapshot.owned.get(standing.allocation.uid, ())
+    return next((one.name for one in owned if one.terminating and f"{one.name} is being deleted" in message), "")
+
+
+def advise_on_going(message: str) -> Advice:
+    """What is to be done where a namespace does not go."""
+    return UNSERVED if "NamespaceDeletionDiscoveryFailure" in message else HELD
+
+
+def command_for(advice: Advice, allocation: Allocation, pool: PoolKey | None, namespace: str = "") -> str:
+    """The command of an advice about an allocation, the pool at issue, and one of its namespaces; empty: the first."""
+    first = allocation.shares[0].namespace if allocation.shares else allocation.name
     return advice.command.format(
         name=allocation.name,
-        namespace=allocation.shares[0].namespace if allocation.shares else allocation.name,
+        namespace=namespace or first,
         pool=pool.name if pool else "POOL",
         kind="apool" if pool is None or pool.kind is PoolKind.ACCELERATORS else "spool",
     )
@@ -128,6 +144,10 @@ def command_for(advice: Advice, allocation: Allocation, pool: PoolKey | None) ->
 
 def headline(decision: Decision, status: Mapping[str, Any]) -> tuple[str, str]:
     """The reason that matters: why it waits or is refused, else how far the grant is enforced."""
+    if decision.reason is Reason.DELETING or decision.course in (Course.CLOSED, Course.ERASED):
+        reason, message = headline_condition(status)
+        if reason == decision.reason:  # with what it says of pods and namespaces
+            return reason, message
     if not decision.admitted or decision.queue is not None:
         return decision.reason, decision.message
     return enforcement_headline(status)

@@ -69,6 +69,7 @@ STORAGE_CLASS = Kind("storage.k8s.io", "v1", "storageclasses", "StorageClass")
 # Written or read, never watched.
 DEVICE_CLASS = Kind("resource.k8s.io", "v1", "deviceclasses", "DeviceClass")
 POD = Kind("", "v1", "pods", "Pod", namespaced=True)
+LIMIT_RANGE = Kind("", "v1", "limitranges", "LimitRange", namespaced=True)
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment", namespaced=True)
 STATEFUL_SET = Kind("apps", "v1", "statefulsets", "StatefulSet", namespaced=True)
 EVENT = Kind("", "v1", "events", "Event", namespaced=True)
@@ -87,7 +88,7 @@ CHILD_KINDS = (
     VALIDATING_BINDING,
 )
 WATCHED = (*OWN_KINDS, NODE, NAMESPACE, STORAGE_CLASS, *CHILD_KINDS)
-BY_KIND = {kind.kind: kind for kind in (*WATCHED, POD, EVENT, LEASE)}
+BY_KIND = {kind.kind: kind for kind in (*WATCHED, POD, LIMIT_RANGE, EVENT, LEASE)}
 
 # Kept of a node: enough to tell its pool and its devices. A node's images alone can be 50 KB.
 NODE_STATUS = ("capacity", "allocatable", "conditions")

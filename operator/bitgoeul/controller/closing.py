@@ -9,7 +9,7 @@ until its time is over and the policy says Delete.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from bitgoeul.api.conditions import Reason
@@ -26,6 +26,7 @@ from bitgoeul.controller.planner import Round, has_begun
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.together import together
 from bitgoeul.desired.allocation_status import Place, Progress
+from bitgoeul.desired.namespace import going_text
 from bitgoeul.desired.world import NamespaceTarget
 from bitgoeul.planning.allocations import Allocation
 from bitgoeul.planning.decisions import Decision
@@ -88,6 +89,9 @@ class Closing:
             for name in open_ones
         )
         settled = all(await together(closing))
+        for name, namespace in owned.items():
+            if namespace.view.terminating:
+                await self._keeper.lower_in_going(closed(name, allocation), current.world)
         since = evicted_since(decision) if begun and not held_up else None
         pods = sum([await self._eviction.all_of(name, since) for name in open_ones])
         if erasing:
@@ -99,7 +103,7 @@ class Closing:
         places |= {name: Place(found.uid, allocation.placed.get(name, {})) for name, found in owned.items()}
         return Progress(
             reason=Reason.DRAINING,
-            message=self._message(len(owned), pods, erasing=erasing, held_up=held_up and (decision.evict or due)),
+            message=self._message(owned, pods, erasing=erasing, held_up=held_up and (decision.evict or due)),
             namespaces=dict.fromkeys(places, False),
             places=places,
             draining=(not drained and (decision.evict or erasing or not settled)) or (due and bool(open_ones)),
@@ -145,11 +149,13 @@ class Closing:
         return any(pool.kind is PoolKind.ACCELERATORS for pool in lowered)
 
     @staticmethod
-    def _message(namespaces: int, pods: int, *, erasing: bool, held_up: bool) -> str:
+    def _message(owned: Mapping[str, Entry], pods: int, *, erasing: bool, held_up: bool) -> str:
+        going = [going_text(namespace.obj) for namespace in owned.values() if namespace.view.terminating]
         if erasing:
-            return f"{namespaces} namespace{'s' if namespaces != 1 else ''} being deleted" if namespaces else ""
+            namespaces = f"{len(owned)} namespace{'s' if len(owned) != 1 else ''} being deleted"
+            return "; ".join([namespaces, *going]) if owned else ""
         running = f"{pods} pod{'s' if pods != 1 else ''} still running" if pods else ""
-        return "; ".join(part for part in (running, NOT_ACTED_ON if held_up else "") if part)
+        return "; ".join(part for part in (running, *going, NOT_ACTED_ON if held_up else "") if part)
 
 
 def closed(name: str, allocation: Allocation) -> NamespaceTarget:

@@ -25,6 +25,7 @@ from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.together import together
 from bitgoeul.controller.trial import Obstacle
 from bitgoeul.desired.allocation_status import Place, Progress
+from bitgoeul.desired.namespace import going_text
 from bitgoeul.desired.targets import Division, Holding, divide
 from bitgoeul.desired.world import NamespaceTarget
 from bitgoeul.planning.allocations import Allocation, Amounts, at_least, total
@@ -42,8 +43,9 @@ class Lay:
 
     owned: Mapping[str, Entry]  # those asked for, and those that are to go
     kept: Mapping[str, Entry]  # left behind by an earlier change, with their data
-    going: list[str]  # being deleted by somebody
+    going: list[str]  # asked for, and being deleted by somebody
     leaving: list[str]  # no longer asked for
+    vanishing: list[str]  # no longer asked for, and being deleted
     staying: list[str]
     division: Division
     over: bool  # somewhere more is held than the quota is to allow
@@ -92,16 +94,24 @@ class Enforcement:
         places = self._places(allocation, decision, lay)  # only now do new namespaces have their UID
         settled = await together(self._keeper.set_quota(targets[name], current.world) for name in lay.staying)
         gone = [await self._leave(targets[name], allocation, current) for name in lay.leaving]
+        for name in lay.vanishing:
+            await self._keeper.lower_in_going(targets[name], current.world)
         done = dict.fromkeys(targets, False)
         behind = Progress(namespaces=done, places=places)
         if lay.going:
-            message = f"namespace {', '.join(lay.going)} is being deleted and will be made again"
+            if all(settled):  # what is no longer asked for need not wait for the clean-up
+                await self._give_back(entry, decision, current)
+            message = "; ".join(going_text(lay.owned[name].obj, " and will be made again") for name in lay.going)
             return replace(behind, reason=Reason.NAMESPACE_TERMINATING, message=message)
-        if not all(settled):
-            waiting = ", ".join(name for name, ok in zip(lay.staying, settled, strict=True) if not ok)
-            return replace(
-                behind, reason=Reason.QUOTA_NOT_ENFORCED, message=f"the quota in {waiting} is not enforced yet"
-            )
+        # What somebody else keeps from standing keeps nobody out who is in already.
+        barred = {name: text for name in lay.staying if (text := self._keeper.bars(name))}
+        shut = [text for name, text in barred.items() if not self._are_in(entry, name)]
+        if shut:
+            return replace(behind, reason=Reason.APPLY_FAILED, message="; ".join(shut), failed=True, patient=True)
+        waiting = [name for name, ok in zip(lay.staying, settled, strict=True) if not ok and name not in barred]
+        if waiting:
+            message = f"the quota in {', '.join(waiting)} is not enforced yet"
+            return replace(behind, reason=Reason.QUOTA_NOT_ENFORCED, message=message)
         problem = await self._prove(entry, lay, current)
         if problem is not None:
             unproved = replace(behind, reason=Reason.POLICY_NOT_EFFECTIVE, message=problem.message)
@@ -110,7 +120,7 @@ class Enforcement:
         excess = await self._give_back(entry, decision, current)
         ready = {name: True for name in targets if name in lay.staying}
         open_doors = replace(behind, ready=True, namespaces=ready, excess=excess)
-        if not lay.division.complete or excess or not all(gone):
+        if not lay.division.complete or excess or not all(gone) or lay.vanishing:
             message = draining_text(excess, lay, gone)
             devices = any(pool.kind is PoolKind.ACCELERATORS for pool in excess)
             drain_at = await self._shrink(allocation, excess, lay, current) if devices or lay.over else None
@@ -147,7 +157,9 @@ class Enforcement:
         wanted = shares if decision.met else shares | allocation.placed.keys()
         kept = {name: ns for name, ns in everything.items() if ns.view.retained and name not in wanted}
         owned = {name: ns for name, ns in everything.items() if name not in kept}
-        going = sorted(name for name, namespace in owned.items() if namespace.view.terminating)
+        terminating = sorted(name for name, namespace in owned.items() if namespace.view.terminating)
+        vanishing = [name for name in terminating if decision.met and name not in shares]
+        going = [name for name in terminating if name not in vanishing]
         new = self._keeper.new_pools(allocation.ask)
         holdings = {
             # Where members are in already, nothing can be proved before a pod of theirs: new policies get time.
@@ -165,15 +177,15 @@ class Enforcement:
             current.world,
             elsewhere=self._holdings.floors(kept.values(), allocation, current),
         )
-        leaving = [name for name in owned if decision.met and name not in shares and name not in going]
-        staying = [name for name in division.targets if name not in leaving and name not in going]
+        leaving = [name for name in owned if decision.met and name not in shares and name not in terminating]
+        staying = [name for name in division.targets if name not in leaving and name not in terminating]
         over = any(
             amount > division.targets[name].devices.get(pool.name, 0)
             for name in staying
             for pool, amount in holdings.get(name, Holding()).floor.items()
             if pool.kind is PoolKind.ACCELERATORS
         )
-        return Lay(owned, kept, going, leaving, staying, division, over)
+        return Lay(owned, kept, going, leaving, vanishing, staying, division, over)
 
     async def _inherit(self, allocation: Allocation) -> None:
         """Take over the namespaces that were kept for ``restoreFrom``: their annotation changes hands first."""
@@ -213,15 +225,19 @@ class Enforcement:
 
     async def _prove(self, entry: Entry, lay: Lay, current: Round) -> Obstacle | None:
         """See that admission policies act where members are not in yet; give what is missing."""
-        rows = (entry.obj.get("status") or {}).get("namespaces") or ()
-        opened = {row["name"] for row in rows if row.get("ready")}
         for name in lay.staying:
             # Where members are in already, a trial pod would only show that their quota is used up.
-            if name not in opened and not self._keeper.has_access(name):
+            if not self._are_in(entry, name):
                 problem = await self._keeper.prove_policies(lay.division.targets[name], current.world)
                 if problem is not None:
                     return problem
         return None
+
+    def _are_in(self, entry: Entry, namespace: str) -> bool:
+        """Whether members were let into a namespace already."""
+        rows = (entry.obj.get("status") or {}).get("namespaces") or ()
+        opened = any(row["name"] == namespace and row.get("ready") for row in rows)
+        return opened or self._keeper.has_access(namespace)
 
     async def _open_doors(self, allocation: Allocation, decision: Decision, lay: Lay, current: Round) -> str:
         """Give claims and access; the claims that could not be made, for people."""
@@ -308,6 +324,7 @@ def draining_text(excess: Amounts, lay: Lay, gone: list[bool]) -> str:
         for pool, amount in sorted(excess.items())
     ]
     parts += [f"namespace {name} is being emptied" for name, done in zip(lay.leaving, gone, strict=True) if not done]
+    parts += [going_text(lay.owned[name].obj) for name in lay.vanishing]
     if not lay.division.complete:
         kept = f"; data is kept in {', '.join(sorted(lay.kept))}" if lay.kept else ""
         parts.append(f"shares are moving between namespaces{kept}")

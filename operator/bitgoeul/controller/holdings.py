@@ -10,20 +10,23 @@ from typing import Any
 from bitgoeul.api.names import QUOTA_NAME
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.client import Api
-from bitgoeul.cluster.kinds import RESOURCE_QUOTA
+from bitgoeul.cluster.kinds import RESOURCE_QUOTA, VOLUME_CLAIM
+from bitgoeul.controller.lingering import Lingering
 from bitgoeul.controller.planner import Round
-from bitgoeul.controller.pods import devices_of, unfinished_pods
+from bitgoeul.controller.pods import devices_of, summed, unfinished_pods
 from bitgoeul.desired.targets import Holding
 from bitgoeul.planning.allocations import Allocation, Amounts, at_least
+from bitgoeul.planning.observed import whole
 from bitgoeul.planning.pools import PoolKey, accelerator
 
 
 class Holdings:
     """Reads, writes nothing."""
 
-    def __init__(self, cache: Cache, api: Api) -> None:
+    def __init__(self, cache: Cache, api: Api, lingering: Lingering) -> None:
         self._cache = cache
         self._api = api
+        self._lingering = lingering
 
     def of(
         self, namespace: Entry, allocation: Allocation, current: Round, closed_to: frozenset[PoolKey] = frozenset()
@@ -55,24 +58,48 @@ class Holdings:
                     amounts[pool] = amounts.get(pool, 0) + devices
         return amounts
 
+    async def by_claims(self, namespace: Entry, allocation: Allocation, current: Round) -> dict[PoolKey, int]:
+        """Bytes that claims of one namespace hold, as the API server has them this moment."""
+        amounts: dict[PoolKey, int] = {}
+        claims, _ = await self._api.list_all(VOLUME_CLAIM.path("", namespace.view.name))
+        for claim in claims:
+            pool = current.finder.find(claim["spec"].get("storageClassName") or "", namespace.view, allocation)
+            if pool is not None:
+                amounts[pool] = amounts.get(pool, 0) + bytes_of(claim)
+        return amounts
+
     async def in_truth(self, namespaces: Iterable[Entry], allocation: Allocation, current: Round) -> dict[PoolKey, int]:
-        """The most that several namespaces hold together, by quotas and pods, whichever say more of each."""
+        """
+        The most that several namespaces hold together, by quotas and pods, whichever say more of each.
+
+        The quota of a namespace that is being deleted goes before the claims; then the claims themselves are asked.
+        """
         parts = []
         for namespace in namespaces:
-            pods = await self.by_pods(namespace, allocation, current)
-            parts.append(at_least(self.of(namespace, allocation, current).floor, pods))
+            held = await self.by_pods(namespace, allocation, current)
+            if self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace.view.name) is None:
+                held |= await self.by_claims(namespace, allocation, current)
+            parts.append(at_least(self.of(namespace, allocation, current).floor, held))
         return added(parts)
 
     def in_use(self, allocation: Allocation, current: Round) -> dict[PoolKey, int]:
-        """What quotas have counted, over all namespaces of an allocation."""
+        """What quotas have counted, and what pods hold beyond it, over all namespaces of an allocation."""
         used: dict[PoolKey, int] = {}
         for name, namespace in self._cache.owned_namespaces(allocation.uid).items():
             quota = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, name)
-            for limit, amount in quota.view.used.items() if quota else ():
+            counted = summed(quota.view.used if quota else {}, self._lingering.of(name))
+            for limit, amount in counted.items():
                 pool = current.finder.find(limit, namespace.view, allocation)
                 if pool is not None and amount:
                     used[pool] = used.get(pool, 0) + amount
         return used
+
+
+def bytes_of(claim: Mapping[str, Any]) -> int:
+    """What a quota charges for a claim: what is asked for, or more where a larger volume is on its way."""
+    asked = (claim["spec"].get("resources") or {}).get("requests") or {}
+    allocated = (claim.get("status") or {}).get("allocatedResources") or {}
+    return max(whole(asked.get("storage", 0)), whole(allocated.get("storage", 0)))
 
 
 def pool_of(pod: Mapping[str, Any], resource: str, current: Round) -> PoolKey | None:

@@ -25,7 +25,7 @@ from bitgoeul.api.names import (
 )
 from bitgoeul.api.tenant_allocation import ClaimRequest, Member, MemberRole
 from bitgoeul.cluster.cache import Cache, Entry
-from bitgoeul.cluster.client import Api, ApiError
+from bitgoeul.cluster.client import Api, ApiError, Object
 from bitgoeul.cluster.kinds import (
     BY_KIND,
     DEPLOYMENT,
@@ -43,10 +43,11 @@ from bitgoeul.cluster.kinds import (
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.trial import Obstacle, read_refusal, used_up
+from bitgoeul.controller.unkept import Unkept
 from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, policy_name
-from bitgoeul.desired.drift import differs
-from bitgoeul.desired.namespace import amend_namespace, build_namespace, close_namespace
-from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard, limits_capacity
+from bitgoeul.desired.drift import Difference, differs
+from bitgoeul.desired.namespace import amend_namespace, build_namespace, closing_marks, left_over
+from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard, limits_capacity, stale_keys
 from bitgoeul.desired.role_bindings import build_role_bindings, tenant_role
 from bitgoeul.desired.tenant_policies import POLICY_NAME as TENANT_POLICY
 from bitgoeul.desired.tenant_policies import build_tenant_proof_pod, refused_for_grace
@@ -74,6 +75,7 @@ class NamespaceKeeper:
         api: Api,
         writer: Writer,
         corrections: Corrections,
+        unkept: Unkept,
         clock: Callable[[], datetime],
         trial: TrialPod,
     ) -> None:
@@ -81,6 +83,7 @@ class NamespaceKeeper:
         self._api = api
         self._writer = writer
         self._corrections = corrections
+        self._unkept = unkept
         self._clock = clock
         self._trial = trial
         self._proved: set[tuple[str, ...]] = set()  # versions of policies that were seen to act
@@ -88,37 +91,38 @@ class NamespaceKeeper:
 
     async def ensure(self, obj: Manifest) -> bool:
         """Apply an object if it differs from what stands; True when something was written."""
-        written = await self._ensure(obj)
-        self._corrections.stands(obj, written=written)
-        return written
-
-    async def _ensure(self, obj: Manifest) -> bool:
-        kind = BY_KIND[obj["kind"]]
         metadata = obj["metadata"]
-        entry = self._cache.get(kind, metadata["name"], metadata.get("namespace", ""))
-        if entry is None:
-            await self._make(obj)
-            return True
-        if not differs(obj, entry.obj):
+        entry = self._cache.get(BY_KIND[obj["kind"]], metadata["name"], metadata.get("namespace", ""))
+        if entry is not None and not differs(obj, entry.obj):
+            self._unkept.stands(obj)
+            self._corrections.stands(obj, written=False)
             return False
+        if entry is not None and self._unkept.waits(obj, entry.obj):
+            return False
+        if self._unkept.judge(obj, await self._write(obj, entry)):
+            self._corrections.stands(obj, written=True)
+        return True
+
+    async def _write(self, obj: Manifest, entry: Entry | None) -> Object:
+        if entry is None:
+            return await self._make(obj)
         try:
-            await self._writer.apply(obj)
+            return await self._writer.apply(obj)
         except ApiError as error:
             # A binding's role cannot be changed, only replaced.
             if error.status != 422 or "roleRef" not in obj:
                 raise
-            await self._writer.delete(kind, entry.obj)
-            await self._make(obj)
-        return True
+            await self._writer.delete(BY_KIND[obj["kind"]], entry.obj)
+            return await self._make(obj)
 
-    async def _make(self, obj: Manifest) -> None:
+    async def _make(self, obj: Manifest) -> Object:
         """Create; what exists all the same has lost our label, so that it was not seen, and is brought back."""
         try:
-            await self._writer.create(obj)
+            return await self._writer.create(obj)
         except ApiError as error:
             if not error.already_exists:
                 raise
-            await self._writer.apply(obj)
+            return await self._writer.apply(obj)
 
     async def open(self, target: NamespaceTarget, floor: Amounts, *, take_over_from: str = "") -> None:
         """
@@ -133,9 +137,10 @@ class NamespaceKeeper:
         labelled = replace(target, devices={**held, **{p: n for p, n in target.devices.items() if n}})
         entry = self._cache.get(NAMESPACE, target.name)
         if entry is None:
-            await self._make_namespace(build_namespace(labelled))
+            made = await self._make_namespace(build_namespace(labelled))
             self._corrections.emptied(target.name)
-            self._corrections.stands(build_namespace(labelled), written=True)
+            if self._unkept.judge(build_namespace(labelled), made):
+                self._corrections.stands(build_namespace(labelled), written=True)
             return
         owner = entry.view.allocation_uid
         if owner != target.uid and not (owner and owner == take_over_from and entry.view.retained):
@@ -144,15 +149,22 @@ class NamespaceKeeper:
 
     async def amend(self, target: NamespaceTarget, entry: Entry) -> None:
         """Give a namespace that exists the labels that it should have."""
+        wanted = build_namespace(target)
         change = amend_namespace(target, entry.obj)
-        if change is not None:
-            await self._writer.merge(NAMESPACE, target.name, change)
-        self._corrections.stands(build_namespace(target), written=change is not None)
+        if change is None:
+            self._unkept.stands(wanted)
+        elif self._unkept.waits(wanted, entry.obj):
+            return
+        else:
+            answer = await self._writer.merge(NAMESPACE, target.name, change)
+            if not self._unkept.judge(wanted, answer, left_over(target, answer)):
+                return
+        self._corrections.stands(wanted, written=change is not None)
 
-    async def _make_namespace(self, namespace: Manifest) -> None:
+    async def _make_namespace(self, namespace: Manifest) -> Object:
         name = namespace["metadata"]["name"]
         try:
-            await self._writer.create(namespace)
+            return await self._writer.create(namespace)
         except ApiError as error:
             if not error.already_exists:
                 raise
@@ -164,7 +176,7 @@ class NamespaceKeeper:
                     annotations.get(ALLOCATION_UID_ANNOTATION)
                     == namespace["metadata"]["annotations"][ALLOCATION_UID_ANNOTATION]
                 ):
-                    return  # the answer to our own creation was lost
+                    return found  # the answer to our own creation was lost
             raise NamespaceTakenError(name) from error
 
     async def reclaim(self, name: str, namespace_uid: str, allocation: str, uid: str) -> None:
@@ -177,13 +189,20 @@ class NamespaceKeeper:
         if entry is None or entry.uid != namespace_uid or entry.view.retained:
             return
         if entry.view.allocation_uid != uid:
-            metadata = {
-                "uid": entry.uid,
-                "labels": {MANAGED_BY_LABEL: MANAGED_BY, ALLOCATION_LABEL: allocation},
-                "annotations": {ALLOCATION_UID_ANNOTATION: uid},
-            }
-            await self._writer.merge(NAMESPACE, name, {"metadata": metadata})
-            self._corrections.marks_restored(name)
+            labels = {MANAGED_BY_LABEL: MANAGED_BY, ALLOCATION_LABEL: allocation}
+            metadata = {"name": name, "labels": labels, "annotations": {ALLOCATION_UID_ANNOTATION: uid}}
+            if await self._mark(entry, {"kind": NAMESPACE.kind, "metadata": metadata}):
+                self._corrections.marks_restored(name)
+
+    async def _mark(self, entry: Entry, marks: Manifest) -> bool:
+        """Write marks on a namespace; True when they stand."""
+        metadata = marks["metadata"]
+        part = ",".join(metadata["annotations"])
+        if self._unkept.waits(marks, entry.obj, part):
+            return False
+        change = {"uid": entry.uid, "labels": metadata["labels"], "annotations": metadata["annotations"]}
+        answer = await self._writer.merge(NAMESPACE, metadata["name"], {"metadata": change})
+        return self._unkept.judge(marks, answer, part=part)
 
     async def close(self, target: NamespaceTarget, world: World, members: Iterable[Member]) -> bool:
         """
@@ -193,10 +212,11 @@ class NamespaceKeeper:
         """
         members = tuple(members)
         entry = self._cache.get(NAMESPACE, target.name)
-        change = close_namespace(entry.obj) if entry is not None else None
-        if change is not None:
-            await self._writer.merge(NAMESPACE, target.name, change)
-        self._corrections.stands(build_namespace(target), written=change is not None and "labels" in change["metadata"])
+        if entry is not None:
+            marks = closing_marks(target)
+            stands = not differs(marks, entry.obj)
+            if stands or await self._mark(entry, marks):
+                self._corrections.stands(marks, written=not stands)
         await self.revoke_access(target, members)
         settled = await self.set_quota(target, world)
         if settled:
@@ -246,14 +266,47 @@ class NamespaceKeeper:
         """
         quota = build_resource_quota(target, world)
         entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, target.name)
+        if entry is not None and self._unkept.waits(quota, entry.obj):
+            return False
         if entry is None:
             await self._make(empty_hard(quota))
         written = entry is None or differs(quota, entry.obj)
         if written:
             await self._writer.apply(quota)
         dropped = await self._drop_stale_keys(quota)
-        self._corrections.stands(quota, written=written or dropped)
-        return self.settled(target.name)
+        stands = self._stands(quota)
+        if stands:
+            self._corrections.stands(quota, written=written or dropped)
+        return stands and self.settled(target.name)
+
+    def _stands(self, quota: Manifest) -> bool:
+        """Whether a quota stands as it was written, with no limit of capacity beside it."""
+        namespace = quota["metadata"]["namespace"]
+        entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace)
+        if entry is None:
+            return False
+        stale = next(iter(stale_keys(quota, entry.obj)), None)
+        left = Difference(f"spec.hard.{stale}", None, entry.obj["spec"]["hard"][stale]) if stale else None
+        return self._unkept.judge(quota, entry.obj, left)
+
+    def bars(self, namespace: str) -> str:
+        """Return why nobody new may be let into a namespace; empty: nothing bars."""
+        return self._unkept.bars(namespace)
+
+    async def lower_in_going(self, target: NamespaceTarget, world: World) -> None:
+        """Lower the quota of a namespace that is being deleted, where it is still there; it cannot be made any more."""
+        if self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, target.name) is not None:
+            try:
+                await self.set_quota(target, world)
+            except ApiError as error:
+                if not (error.not_found or error.terminating):
+                    raise
+
+    def proves(self, namespace: Entry) -> bool:
+        """Whether a list of pods tells all that a namespace holds from now on: nothing new can begin unseen."""
+        name = namespace.view.name
+        gone = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, name) is None and namespace.view.terminating
+        return gone or self.settled(name)
 
     def settled(self, namespace: str) -> bool:
         """Whether the quota controller has confirmed the quota as it stands."""
@@ -270,9 +323,7 @@ class NamespaceKeeper:
         """
         namespace = quota["metadata"]["namespace"]
         entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace)
-        hard = quota["spec"]["hard"]
-        observed = entry.obj["spec"].get("hard") or {} if entry else {}
-        stale = {key: None for key in observed if key not in hard and limits_capacity(key)}
+        stale = dict.fromkeys(stale_keys(quota, entry.obj)) if entry else {}
         if stale:
             await self._writer.merge(RESOURCE_QUOTA, QUOTA_NAME, {"spec": {"hard": stale}}, namespace)
         return bool(stale)
@@ -420,9 +471,12 @@ class NamespaceKeeper:
                 await self.delete(ROLE_BINDING, entry)
                 continue
             kept = [subject for subject in bound if subject in wanted[name]["subjects"]]
-            if len(kept) < len(bound):
-                await self._writer.merge(ROLE_BINDING, name, {"subjects": kept}, target.name)
-                self._corrections.put_right(wanted[name])
+            if len(kept) < len(bound) and not self._unkept.waits(wanted[name], entry.obj):
+                answer = await self._writer.merge(ROLE_BINDING, name, {"subjects": kept}, target.name)
+                if len(answer.get("subjects") or ()) > len(kept):
+                    self._unkept.judge(wanted[name], answer)
+                else:
+                    self._corrections.put_right(wanted[name])
 
     async def remove_access(self, namespace: str, keep: Iterable[str] = ()) -> None:
         """Delete our bindings in a namespace, except those named."""
@@ -435,5 +489,6 @@ class NamespaceKeeper:
         await self._writer.delete(kind, entry.obj)
         metadata: Mapping[str, Any] = entry.obj["metadata"]
         self._corrections.deleted(kind.kind, metadata["name"], metadata.get("namespace", ""))
+        self._unkept.forget(kind.kind, metadata["name"], metadata.get("namespace", ""))
         if kind is not NAMESPACE:
             self._cache.forget(kind, (metadata.get("namespace", ""), metadata["name"]))

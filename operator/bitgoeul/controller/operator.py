@@ -32,6 +32,7 @@ from bitgoeul.controller.clock import Clocks, ShiftedClock, wall_clock
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.handlers import watch
 from bitgoeul.controller.health import Health
+from bitgoeul.controller.lingering import Lingering
 from bitgoeul.controller.milestones import Milestones
 from bitgoeul.controller.planner import Planner, Round
 from bitgoeul.controller.pools import Pools
@@ -39,6 +40,7 @@ from bitgoeul.controller.preflight import check_cluster, until_a_kind_is_removed
 from bitgoeul.controller.reports import Reporter
 from bitgoeul.controller.routing import Router, Subject, Task
 from bitgoeul.controller.tenants import Tenants
+from bitgoeul.controller.unkept import Unkept
 from bitgoeul.controller.workqueue import LONGEST_PAUSE_SECONDS, WorkQueue
 from bitgoeul.desired.trial_pod import TrialPod
 from bitgoeul.errors import ClusterError
@@ -104,6 +106,8 @@ class Operator:
         writer = Writer(api, self.cache, self._lease.may_write)
         milestones = Milestones(self.instruments, clock)
         corrections = Corrections(self.instruments.observe_correction)
+        unkept = Unkept(self.instruments.set_unkept)
+        self._lingering = Lingering(self.cache, api, self._lingers)
         self.planner = Planner(
             self.cache,
             api,
@@ -116,6 +120,7 @@ class Operator:
             on_world=self._mark_everything,
             on_decided=self._decided,
             on_refused=self._promise_refused,
+            counted=self._lingering.counted,
         )
         reporter = Reporter(self.cache, writer, self._recorder, milestones, clock)
         self._tenants = Tenants(
@@ -125,12 +130,16 @@ class Operator:
             self.planner,
             reporter,
             corrections,
+            unkept,
+            self._lingering,
             clock,
             self._plan_clock,
             self._clocks,
             self._options.trial_pod,
         )
-        self._pools = Pools(self.cache, writer, self.planner, self._recorder, corrections, clock, self._mark_pools)
+        self._pools = Pools(
+            self.cache, writer, self.planner, self._recorder, corrections, unkept, clock, self._mark_pools
+        )
         self.cache.listener = Router(self.cache, self.planner, self.queue.add)
         self.instruments.registry.register(StateCollector(self._state))
         self._server: Server | None = None
@@ -241,6 +250,8 @@ class Operator:
         gc.freeze()
         self.instruments.set_leading(True)
         self.queue.add(Task(Subject.ROLES))
+        for namespace in self._lingering.suspects():
+            self.queue.add(Task(Subject.PODS, namespace))
         self._mark_pools()
         self.planner.wake()
         self._leading.set()
@@ -290,9 +301,10 @@ class Operator:
                 return await self._tenants.reconcile(task.name)
             case Subject.RETAINED:
                 return await self._tenants.close_retained(task.name)
+            case Subject.PODS:
+                return await self._lingering.look(task.name) if self._leading.is_set() else None
             case _:
-                await self._pools.ensure_shared()
-                return None
+                return await self._pools.ensure_shared()
 
     def _decided(self, current: Round) -> None:
         self.instruments.observe_plan(current.seconds)
@@ -309,6 +321,13 @@ class Operator:
     def _pool_tasks(self) -> list[Task]:
         kinds = ((ACCELERATOR_POOL, accelerator), (STORAGE_POOL, storage))
         return [Task(Subject.POOL, key(e.obj["metadata"]["name"])) for kind, key in kinds for e in self.cache.all(kind)]
+
+    def _lingers(self, namespace: str) -> None:
+        """What pods hold that no quota counts has changed: figures of pools and of one allocation depend on it."""
+        self.planner.wake()
+        entry = self.cache.get(NAMESPACE, namespace)
+        if entry is not None and entry.view.allocation:
+            self.queue.add(Task(Subject.ALLOCATION, entry.view.allocation))
 
     def _mark_everything(self) -> None:
         """The closed world has changed: every quota has to name what is new."""

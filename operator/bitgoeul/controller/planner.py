@@ -44,6 +44,7 @@ from bitgoeul.planning.allocations import Allocation
 from bitgoeul.planning.decisions import Decision, Plan
 from bitgoeul.planning.life import Course
 from bitgoeul.planning.moments import moment
+from bitgoeul.planning.observed import QuotaView
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import PoolKey
 from bitgoeul.planning.snapshot import Observed, PoolFinder, Snapshot, Standing, build_snapshot
@@ -119,6 +120,7 @@ class Planner:
         on_world: Callable[[], None],
         on_decided: Callable[[Round], None],
         on_refused: Callable[[Entry, str], None],
+        counted: Callable[[QuotaView], QuotaView] = lambda view: view,
     ) -> None:
         """
         Args:
@@ -135,6 +137,7 @@ class Planner:
         self._on_world = on_world
         self._on_decided = on_decided
         self._on_refused = on_refused
+        self._counted = counted
         self._wanted = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._refused: dict[str, Refusal] = {}  # by UID: promises that the API server does not take
@@ -183,7 +186,7 @@ class Planner:
 
     async def decide(self) -> None:
         """One round: look, plan, tell, promise."""
-        observed, entries = observe(self._cache)
+        observed, entries = observe(self._cache, self._counted)
         classes = storage_classes(self._cache)
         with collector_paused():
             current, changes = await asyncio.to_thread(
@@ -381,8 +384,15 @@ def compare(previous: Round | None, current: Round) -> Changes:
     return Changes(tuple(allocations), tuple(pools), previous.world != current.world)
 
 
-def observe(cache: Cache) -> tuple[Observed, dict[str, Entry]]:
-    """The cache as planning looks at it, and the allocations' entries that it was made from."""
+def observe(
+    cache: Cache, counted: Callable[[QuotaView], QuotaView] = lambda view: view
+) -> tuple[Observed, dict[str, Entry]]:
+    """
+    The cache as planning looks at it, and the allocations' entries that it was made from.
+
+    Args:
+        counted: Gives a quota with what it does not count although pods still hold it.
+    """
     allocations = {entry.view.name: entry for entry in cache.all(TENANT_ALLOCATION)}
     observed = Observed(
         accelerator_pools=tuple(e.view for e in cache.all(ACCELERATOR_POOL) if isinstance(e.view, AcceleratorPool)),
@@ -390,7 +400,7 @@ def observe(cache: Cache) -> tuple[Observed, dict[str, Entry]]:
         allocations=tuple(entry.view for entry in allocations.values()),
         nodes=tuple(entry.view for entry in cache.all(NODE)),
         namespaces={entry.view.name: entry.view for entry in cache.all(NAMESPACE)},
-        quotas=tuple(entry.view for entry in cache.all(RESOURCE_QUOTA)),
+        quotas=tuple(counted(entry.view) for entry in cache.all(RESOURCE_QUOTA)),
     )
     return observed, allocations
 

@@ -6,7 +6,7 @@ admission policies and roles.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from bitgoeul.cluster.troubles import LASTING_SECONDS, Troubles
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.planner import Planner, Round
+from bitgoeul.controller.unkept import RETRY_SECONDS, Unkept
 from bitgoeul.desired.admission_policies import build_pool_policies
 from bitgoeul.desired.cluster_roles import build_tenant_roles
 from bitgoeul.desired.drift import differs
@@ -44,6 +45,7 @@ class Pools:
         planner: Planner,
         recorder: Recorder,
         corrections: Corrections,
+        unkept: Unkept,
         clock: Callable[[], datetime],
         on_shared: Callable[[], None],
     ) -> None:
@@ -57,6 +59,7 @@ class Pools:
         self._planner = planner
         self._recorder = recorder
         self._corrections = corrections
+        self._unkept = unkept
         self._clock = clock
         self._written_at: dict[PoolKey, float] = {}
         self._troubles = Troubles()
@@ -84,17 +87,19 @@ class Pools:
         elif FINALIZER not in finalizers:
             # Before anything is granted: a pool must not vanish from under its holders.
             await self._writer.set_finalizers(kind, entry.obj, [*finalizers, FINALIZER])
+        policies = []
+        if kind is ACCELERATOR_POOL:
+            policies = build_pool_policies(key.name, entry.view.spec, entry.uid)
         try:
-            if kind is ACCELERATOR_POOL:
-                for policy in build_pool_policies(key.name, entry.view.spec, entry.uid):
-                    await self._ensure(policy)
+            again = await self._ensure(policies)
         except (ApiError, NoAnswerError) as error:
             await self._report(kind, key, plan, current, self._lasting(entry.uid, error))
             raise
         self._troubles.succeeded(entry.uid)
-        return await self._report(kind, key, plan, current, self._shared_problem)
+        later = await self._report(kind, key, plan, current, self._shared_problem)
+        return min(again or RETRY_SECONDS, later or RETRY_SECONDS) if again or later else None
 
-    async def ensure_shared(self) -> None:
+    async def ensure_shared(self) -> float | None:
         """
         Keep what all tenants share: policies and ClusterRoles; while they cannot be written, every pool says so.
 
@@ -103,14 +108,14 @@ class Pools:
         """
         before = self._shared_problem
         try:
-            for shared in (*build_tenant_policies(), *build_tenant_roles()):
-                await self._ensure(shared)
+            again = await self._ensure([*build_tenant_policies(), *build_tenant_roles()])
         except (ApiError, NoAnswerError) as error:
             self._shared_problem = self._lasting(SHARED, error)
             raise
         else:
             self._troubles.succeeded(SHARED)
             self._shared_problem = ""
+            return again
         finally:
             if before != self._shared_problem:
                 self._on_shared()
@@ -123,17 +128,30 @@ class Pools:
         for_good = isinstance(error, ApiError) and not error.transient
         return str(error) if for_good or lasted >= LASTING_SECONDS else ""
 
-    async def _ensure(self, obj: Mapping[str, Any]) -> None:
+    async def _ensure(self, objects: Iterable[Mapping[str, Any]]) -> float | None:
+        """Have objects stand as they are wanted; in how many seconds to try again what does not."""
+        stand = [await self._stands(obj) for obj in objects]
+        return None if all(stand) else RETRY_SECONDS
+
+    async def _stands(self, obj: Mapping[str, Any]) -> bool:
         kind, name = BY_KIND[obj["kind"]], obj["metadata"]["name"]
         entry = self._cache.get(kind, name)
-        written = entry is None or differs(obj, entry.obj)
-        if entry is not None and "spec" in obj and written:
+        if entry is not None and not differs(obj, entry.obj):
+            self._unkept.stands(obj)
+            self._corrections.stands(obj, written=False)
+            return True
+        if entry is not None and self._unkept.waits(obj, entry.obj):
+            return False
+        answer: Mapping[str, Any] | None = None
+        if entry is not None and "spec" in obj:
             # Apply merges sets such as validationActions item by item; what somebody has added would stay in them.
-            await self._writer.merge(kind, name, {"spec": obj["spec"]})
-            entry = self._cache.get(kind, name)
-        if entry is None or differs(obj, entry.obj):
-            await self._writer.apply(obj)
-        self._corrections.stands(obj, written=written)
+            answer = await self._writer.merge(kind, name, {"spec": obj["spec"]})
+        if answer is None or differs(obj, answer):
+            answer = await self._writer.apply(obj)
+        if not self._unkept.judge(obj, answer):
+            return False
+        self._corrections.stands(obj, written=True)
+        return True
 
     async def _report(self, kind: Kind, key: PoolKey, plan: PoolPlan, current: Round, unmade: str) -> float | None:
         entry = self._cache.get(kind, key.name)

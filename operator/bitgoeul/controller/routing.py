@@ -24,6 +24,7 @@ from bitgoeul.cluster.kinds import (
     TENANT_ALLOCATION,
     Kind,
 )
+from bitgoeul.controller.lingering import may_linger
 from bitgoeul.controller.planner import Planner
 from bitgoeul.desired.tenant_policies import POLICY_NAME
 from bitgoeul.planning.pools import PoolKey, accelerator, storage
@@ -41,6 +42,7 @@ class Subject(StrEnum):
     POOL = "Pool"
     RETAINED = "RetainedNamespace"
     ROLES = "TenantRoles"
+    PODS = "TenantPods"
 
 
 class Task(NamedTuple):
@@ -65,6 +67,8 @@ class Router:
     def __call__(self, kind: Kind, before: Entry | None, after: Entry | None, own: bool) -> None:
         self._wake_planner(kind, before, after)
         entry = after or before
+        if kind is RESOURCE_QUOTA and entry is not None and may_linger(before, after):
+            self.mark(Task(Subject.PODS, entry.view.namespace))
         if own or entry is None:
             return
         for task in self._looked_after(kind, before, after, entry):

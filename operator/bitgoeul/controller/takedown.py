@@ -20,7 +20,7 @@ from bitgoeul.cluster.kinds import NAMESPACE, RESOURCE_QUOTA, TENANT_ALLOCATION
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.namespaces import NamespaceKeeper
 from bitgoeul.controller.pods import send_off, unfinished_pods
-from bitgoeul.desired.namespace import amend_namespace
+from bitgoeul.desired.namespace import amend_namespace, going_text
 from bitgoeul.desired.world import NamespaceTarget, World
 from bitgoeul.planning.allocations import Allocation
 from bitgoeul.planning.observed import NamespaceView
@@ -55,7 +55,8 @@ class Takedown:
                 continue
             target = NamespaceTarget(name, allocation.name, allocation.uid)
             if namespace.view.terminating:
-                remaining.append(f"namespace {name} is being deleted")
+                await self._keeper.lower_in_going(closed(target), world)
+                remaining.append(going_text(namespace.obj))
                 continue
             held = await self.empty(target, world, deleted_at)
             if held:
@@ -80,7 +81,7 @@ class Takedown:
         ended = ended or self._ended.setdefault(target.name, self._clock())
         await self._keeper.remove_access(target.name)
         if not await self._keeper.set_quota(closed(target), world):
-            return f"the quota in {target.name} is not down yet"
+            return self._keeper.bars(target.name) or f"the quota in {target.name} is not down yet"
         pods = await unfinished_pods(self._api, target.name)
         if not pods:
             self._ended.pop(target.name, None)

@@ -20,11 +20,13 @@ from bitgoeul.controller.closing import Closing
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.enforcement import Enforcement
 from bitgoeul.controller.eviction import Eviction
-from bitgoeul.controller.holdings import Holdings
+from bitgoeul.controller.holdings import Holdings, positive
+from bitgoeul.controller.lingering import Lingering
 from bitgoeul.controller.namespaces import NamespaceKeeper, NamespaceTakenError
 from bitgoeul.controller.planner import Planner, Round, is_new_promise
 from bitgoeul.controller.reports import Reporter
 from bitgoeul.controller.takedown import Takedown
+from bitgoeul.controller.unkept import Unkept
 from bitgoeul.desired.allocation_status import Progress
 from bitgoeul.desired.cluster_roles import build_reader
 from bitgoeul.desired.trial_pod import TrialPod
@@ -53,6 +55,8 @@ class Tenants:
         planner: Planner,
         reporter: Reporter,
         corrections: Corrections,
+        unkept: Unkept,
+        lingering: Lingering,
         clock: Callable[[], datetime],
         plan_clock: Callable[[], datetime],
         clocks: Clocks,
@@ -64,10 +68,11 @@ class Tenants:
         self._clocks = clocks
         self._troubles = Troubles()  # by UID: what the API server refuses, although it might pass
         self._reporter = reporter
+        self._unkept = unkept
         self._looks: dict[str, int] = {}  # by UID: how often what drains has been looked at
-        self._keeper = NamespaceKeeper(cache, api, writer, corrections, clock, trial)
+        self._keeper = NamespaceKeeper(cache, api, writer, corrections, unkept, clock, trial)
         self._takedown = Takedown(cache, api, writer, self._keeper, clock)
-        self._holdings = Holdings(cache, api)
+        self._holdings = Holdings(cache, api, lingering)
         eviction = Eviction(api, writer, plan_clock)
         self._enforcement = Enforcement(
             cache, self._keeper, self._takedown, self._holdings, eviction, self._lower_grant, plan_clock, clocks
@@ -161,7 +166,8 @@ class Tenants:
             await self._report_refusal(entry, error)
             raise
         self._troubles.succeeded(entry.uid)
-        again = await self._report(entry, self._with_clocks(progress, decision))
+        progress = with_unkept(self._with_clocks(progress, decision), self._unkept.texts(entry.view.name))
+        again = await self._report(entry, progress)
         if not progress.ready or progress.draining:
             pause = SLOW_SECONDS if progress.patient else self._pause(entry, draining=progress.draining)
             return min(again or pause, pause)
@@ -175,10 +181,11 @@ class Tenants:
             await self._report_refusal(entry, error)
             raise
         self._troubles.succeeded(entry.uid)
-        again = await self._report(entry, progress)
+        texts = self._unkept.texts(entry.view.name)
+        again = await self._report(entry, with_unkept(progress, texts))
         if progress.drained and not progress.draining:
             self._looks.pop(entry.uid, None)
-            return again
+            return min(again or RETRY_SECONDS, RETRY_SECONDS) if texts else again
         pause = self._pause(entry, draining=True) if progress.draining else PATIENT_SECONDS
         return min(again or pause, pause)
 
@@ -208,7 +215,19 @@ class Tenants:
                 await self._takedown.release(latest)
             return None
         await self._report(entry, Progress(reason=Reason.DRAINING, message=remaining, draining=True))
-        return POLL_SECONDS
+        await self._give_back(entry, current)
+        return self._pause(entry, draining=True)
+
+    async def _give_back(self, entry: Entry, current: Round) -> None:
+        """Lower status.grant of one that is being deleted to what is still held, whatever else holds its namespaces."""
+        allocation: Allocation = entry.view
+        owned = list(self._cache.owned_namespaces(allocation.uid).values())
+        if not allocation.granted or not all(self._keeper.proves(namespace) for namespace in owned):
+            return
+        held = await self._holdings.in_truth(owned, allocation, current)
+        lowered = positive({pool: min(amount, held.get(pool, 0)) for pool, amount in allocation.granted.items()})
+        if lowered != dict(allocation.granted):
+            await self._lower_grant(entry, lowered)
 
     async def _report_refusal(self, entry: Entry, error: ApiError | NoAnswerError) -> None:
         """
@@ -258,3 +277,15 @@ class Tenants:
             return  # something was promised while this pass found out what is held
         await self._reporter.write_grant(latest, grant)
         self._planner.wake()
+
+
+def with_unkept(progress: Progress, texts: list[str]) -> Progress:
+    """Add what does not stand although it was written; members who are in stay in."""
+    said = [text for text in texts if text not in progress.message]
+    if not said:
+        return progress
+    if progress.ready and progress.reason in (Reason.PROVISIONED, Reason.APPLY_FAILED):
+        unmade = [] if progress.provisioned else [progress.message]
+        return replace(progress, provisioned=False, reason=Reason.APPLY_FAILED, message="; ".join([*unmade, *said]))
+    message = "; ".join([*filter(None, [progress.message]), *said])
+    return replace(progress, provisioned=False, message=message)

@@ -9,7 +9,9 @@ it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bitgoeul.api.quantities import parse_quantity
@@ -17,6 +19,9 @@ from bitgoeul.errors import QuantityError
 
 # Below these keys stand quantities, which the API server may spell differently.
 QUANTITY_MAPS = frozenset({"hard", "requests", "limits", "capacity", "allocatable", "default", "defaultRequest"})
+
+# In a message; the rest of a value is left out.
+MAX_VALUE = 80
 
 
 def differs(desired: Mapping[str, Any], observed: Mapping[str, Any]) -> bool:
@@ -28,6 +33,60 @@ def differs(desired: Mapping[str, Any], observed: Mapping[str, Any]) -> bool:
         observed: The whole object as the API server gives it; absent, null and empty mean the same in it.
     """
     return not _fields_match(observed, desired, whole=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that is not what was written: its name for people, and both values; None: absent."""
+
+    field: str
+    wanted: Any
+    found: Any
+
+    def __str__(self) -> str:
+        if _is_empty(self.wanted):
+            return f"{self.field} stays {_brief(self.found)} although it was taken away"
+        stands = "is missing" if _is_empty(self.found) else f"stays {_brief(self.found)}"
+        return f"{self.field} {stands} although {_brief(self.wanted)} was written"
+
+
+def first_difference(desired: Mapping[str, Any], observed: Mapping[str, Any]) -> Difference | None:
+    """Name the first field by which ``differs`` tells two objects apart; None: it does not."""
+    for key, value in desired.items():
+        found = observed.get(key)
+        if _field_matches(key, found, value, whole=False):
+            continue
+        if isinstance(value, Mapping) and value and isinstance(found, Mapping):
+            inner = _with_units(key, value, found)
+            if inner is not None:
+                return replace(inner, field=_path(key, inner.field))
+        return Difference(key, value, found)
+    return None
+
+
+def _with_units(key: str, desired: Mapping[str, Any], observed: Mapping[str, Any]) -> Difference | None:
+    """The first difference in a mapping; quantities are compared by value and told as they are written."""
+    if key not in QUANTITY_MAPS:
+        return first_difference(desired, observed)
+    for name, quantity in desired.items():
+        if _value(observed.get(name)) != _value(quantity):
+            return Difference(name, quantity, observed.get(name))
+    return None
+
+
+# Maps of an object's metadata → what people call an entry.
+_ENTRIES = {"labels": "label", "annotations": "annotation"}
+
+
+def _path(key: str, field: str) -> str:
+    if key in _ENTRIES:
+        return f"{_ENTRIES[key]} {field}"
+    return field if key == "metadata" else f"{key}.{field}"
+
+
+def _brief(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
 
 
 def _fields_match(observed: Mapping[str, Any], desired: Mapping[str, Any], *, whole: bool) -> bool:

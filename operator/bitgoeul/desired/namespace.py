@@ -13,6 +13,7 @@ from typing import Any
 
 from bitgoeul.api import names
 from bitgoeul.api.pod_security import DEFAULT_LEVEL, PodSecurityLevel, warned_level
+from bitgoeul.desired.drift import Difference
 from bitgoeul.desired.world import Manifest, NamespaceTarget, owned_labels
 
 ENFORCED_LEVEL_LABEL = "pod-security.kubernetes.io/enforce"
@@ -63,27 +64,42 @@ def amend_namespace(target: NamespaceTarget, observed: Mapping[str, Any]) -> Man
     return {"metadata": patch}
 
 
-def close_namespace(observed: Mapping[str, Any]) -> Manifest | None:
+def closing_marks(target: NamespaceTarget) -> Manifest:
     """
-    Say what has to change in a namespace whose grant is not in force: its mark, and the default pod security level.
+    Build what a namespace has to say whose grant is not in force: its mark, and the default pod security level.
 
     All else stays: a pool's label goes only when nothing of the pool is held there any more.
-
-    Returns:
-        The body of a merge patch as for ``amend_namespace``, None when nothing differs.
     """
-    metadata = observed["metadata"]
-    changes = {
-        "labels": _different(pod_security_labels(DEFAULT_LEVEL), metadata.get("labels") or {}),
-        "annotations": _different({names.CLOSED_ANNOTATION: "true"}, metadata.get("annotations") or {}),
+    labels = {names.ALLOCATION_LABEL: target.allocation} | pod_security_labels(DEFAULT_LEVEL)
+    return {
+        "kind": "Namespace",
+        "metadata": {"name": target.name, "labels": labels, "annotations": {names.CLOSED_ANNOTATION: "true"}},
     }
-    found = {field: values for field, values in changes.items() if values}
-    return {"metadata": {"uid": metadata["uid"], **found}} if found else None
 
 
 def pod_security_labels(level: PodSecurityLevel) -> dict[str, str]:
     """Build the labels by which Kubernetes enforces a level on new pods, and warns about the next stricter one."""
     return {ENFORCED_LEVEL_LABEL: str(level), WARNED_LEVEL_LABEL: str(warned_level(level))}
+
+
+def going_text(namespace: Mapping[str, Any], then: str = "") -> str:
+    """Say that a namespace is being deleted, what comes ``then``, and what it says itself of what holds it."""
+    said = [
+        f"{condition['type']}: {condition.get('message', '')}"
+        for condition in (namespace.get("status") or {}).get("conditions") or ()
+        if condition.get("status") == "True"
+    ]
+    return "; ".join([f"namespace {namespace['metadata']['name']} is being deleted{then}", *said])
+
+
+def left_over(target: NamespaceTarget, observed: Mapping[str, Any]) -> Difference | None:
+    """Name the first label or annotation that is not as the target wants it; None: all are."""
+    change = amend_namespace(target, observed)
+    for field, name in (("labels", "label"), ("annotations", "annotation")):
+        stands = observed["metadata"].get(field) or {}
+        for key, value in (change["metadata"][field] if change else {}).items():
+            return Difference(f"{name} {key}", value, stands.get(key))
+    return None
 
 
 def _different(wanted: Mapping[str, str], observed: Mapping[str, str]) -> dict[str, str]:

@@ -80,6 +80,12 @@ def limits_capacity(key: str) -> bool:
     return key.endswith(STORAGE_SUFFIX) or (key.startswith(REQUESTS) and "/" in key)
 
 
+def stale_keys(quota: Manifest, observed: Mapping[str, Any]) -> list[str]:
+    """Name the limits of capacity that stand in a quota and are not stated any more."""
+    hard = observed["spec"].get("hard") or {}
+    return [key for key in hard if key not in quota["spec"]["hard"] and limits_capacity(key)]
+
+
 def _is_capacity(key: str) -> bool:
     return key.startswith("requests.") or key.endswith(f"/{STORAGE_TOTAL}")
 

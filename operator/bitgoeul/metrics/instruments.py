@@ -167,6 +167,14 @@ CORRECTIONS = Family(
     "counted.",
     values={"kind": CHILD_KINDS},
 )
+UNKEPT = Family(
+    "bitgoeul_unkept_objects",
+    FamilyType.GAUGE,
+    ("kind",),
+    "Objects of the operator that do not stand as it has written them, by their kind, because another admission policy "
+    "or webhook changes what is written; tried again every 30 s.",
+    values={"kind": CHILD_KINDS},
+)
 
 FAMILIES = (
     BUILD,
@@ -184,6 +192,7 @@ FAMILIES = (
     WAIT_SECONDS,
     TRANSITIONS,
     CORRECTIONS,
+    UNKEPT,
 )
 
 
@@ -213,6 +222,8 @@ class Instruments:
         self._wait_seconds = self._histogram(WAIT_SECONDS, WAIT_BUCKETS)
         self._transitions = self._counter(TRANSITIONS)
         self._corrections = self._counter(CORRECTIONS)
+        self._unkept = self._gauge(UNKEPT)
+        self.set_unkept({})
         for kind in CHILD_KINDS:
             self._corrections.labels(kind)  # at 0 from the start, as the results below
         self._pools: frozenset[PoolKey] = frozenset()
@@ -266,6 +277,11 @@ class Instruments:
     def observe_correction(self, kind: str) -> None:
         """Count one object of ours, of one of ``CHILD_KINDS``, that was put right."""
         self._corrections.labels(kind).inc()
+
+    def set_unkept(self, counts: Mapping[str, int]) -> None:
+        """Say how many objects, of each of ``CHILD_KINDS``, do not stand as they were written."""
+        for kind in CHILD_KINDS:
+            self._unkept.labels(kind).set(counts.get(kind, 0))
 
     def set_leading(self, leading: bool) -> None:
         """Say whether this replica acts."""
