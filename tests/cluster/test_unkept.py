@@ -152,9 +152,9 @@ def test_a_quota_that_is_pinned_is_told_and_charged(world: World) -> None:
 
 
 @contextmanager
-def json_mutator(world: World, resource: str, expression: str, namespace: str) -> Iterator[None]:
+def json_mutator(world: World, resource: str, expression: str, namespace: str, group: str = "") -> Iterator[None]:
     """The same by a JSON patch."""
-    with mutator(world, resource, "Object{}", namespace):
+    with mutator(world, resource, "Object{}", namespace, group):
         policy = BY_KIND["MutatingAdmissionPolicy"]
         change: dict[str, Any] = {"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}
         path = policy.path(world.name("pins"))
@@ -179,3 +179,24 @@ def test_a_binding_that_is_pinned_is_told(world: World) -> None:
         eventually(told, "it is told")
         assert is_true(world.status(blue), "Ready")
     world.await_status(blue, lambda s: is_true(s, "Provisioned"), "is Provisioned again")
+
+
+def test_a_role_of_all_tenants_that_is_pinned_is_counted_and_heals(world: World, operator: OperatorProcess) -> None:
+    """What belongs to no allocation is in the metrics and the log, and is not written over and over."""
+    role = BY_KIND["ClusterRole"].path("bitgoeul:tenant-view")
+    before = world.admin.get(role)["rules"]
+    patch = (
+        "object.metadata.name == 'bitgoeul:tenant-view'"
+        " ? [JSONPatch{op: 'replace', path: '/rules', value: object.rules.filter(r, r.resources != ['events'])}] : []"
+    )
+    with json_mutator(world, "clusterroles", patch, "any", group="rbac.authorization.k8s.io"):
+
+        def counted() -> bool:
+            world.admin.merge(role, {"metadata": {"annotations": {"touched": "1"}}})
+            world.admin.merge(role, {"metadata": {"annotations": {"touched": None}}})
+            return metric(operator, "bitgoeul_unkept_objects", "ClusterRole") == 1
+
+        eventually(counted, "it is counted")
+        assert "ClusterRole bitgoeul:tenant-view: rules stays" in operator.said()
+    eventually(lambda: world.admin.get(role)["rules"] == before, "the role is as it should be")
+    eventually(lambda: metric(operator, "bitgoeul_unkept_objects", "ClusterRole") == 0, "nothing is counted")

@@ -158,6 +158,32 @@ def test_of_one_in_force_the_status_tells(conditions: list[tuple[str, str, str]]
     assert (found.reason, found.turn) == (reason, turn)
 
 
+@pytest.mark.parametrize(
+    ("said", "command"),
+    [
+        pytest.param(
+            "NamespaceFinalizersRemaining: example.org/hold in 1 resource instances",
+            "kubectl get namespace blue -o yaml",
+            id="a finalizer",
+        ),
+        pytest.param(
+            "NamespaceDeletionDiscoveryFailure: metrics.k8s.io/v1beta1: stale", "kubectl get apiservice", id="an API"
+        ),
+    ],
+)
+def test_of_a_namespace_that_hangs_the_advice_is_about_what_holds_it(said: str, command: str) -> None:
+    """Not about pods, of which there are none."""
+    space = make_namespace("blue")
+    space["metadata"]["deletionTimestamp"] = NOW.isoformat()
+    blue = holder("blue", 4)
+    blue["metadata"]["deletionTimestamp"] = NOW.isoformat()
+    message = f"namespace blue is being deleted; {said}"
+    rows = [{"type": "Ready", "status": "False", "reason": "Deleting", "message": message}]
+    found = why([*CLUSTER, space, blue], phase="Pending", conditions=rows)
+    assert (found.reason, found.message, found.turn) == ("Deleting", message, Turn.ENGINEER)
+    assert found.command == command
+
+
 def test_there_is_advice_for_each_reason_of_an_allocation() -> None:
     """But for those of pools, and those that say that nothing is the matter."""
     unsaid = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bitgoeul.desired.drift import differs
+from bitgoeul.desired.drift import differs, first_difference
 
 RULE = {"apiGroups": [""], "resources": ["pods"]}
 
@@ -80,3 +80,40 @@ def test_settled(desired: dict[str, Any], observed: dict[str, Any]) -> None:
 def test_drifted(desired: dict[str, Any], observed: dict[str, Any]) -> None:
     """The object has to be written."""
     assert differs(desired, observed)
+
+
+@pytest.mark.parametrize(
+    ("desired", "observed", "told"),
+    [
+        pytest.param(
+            {"metadata": {"labels": {"level": "baseline"}}},
+            {"metadata": {"labels": {"level": "privileged", "other": "x"}}},
+            "label level stays privileged although baseline was written",
+            id="a label",
+        ),
+        pytest.param(
+            {"metadata": {"annotations": {"uid": "1"}}},
+            {"metadata": {"annotations": None}},
+            'annotations is missing although {"uid": "1"} was written',
+            id="what is absent",
+        ),
+        pytest.param(
+            {"spec": {"hard": {"cpu": "1500m", "gpu": "2"}}},
+            {"spec": {"hard": {"cpu": "1.5", "gpu": "5"}}},
+            "spec.hard.gpu stays 5 although 2 was written",
+            id="a quantity, by value",
+        ),
+        pytest.param(
+            {"spec": {"exclude": []}},
+            {"spec": {"exclude": ["x"]}},
+            'spec.exclude stays ["x"] although it was taken away',
+            id="what should not be there",
+        ),
+        pytest.param({"rules": [RULE]}, {"rules": [RULE]}, "None", id="nothing"),
+    ],
+)
+def test_the_first_difference_is_told(desired: dict[str, Any], observed: dict[str, Any], told: str) -> None:
+    """By the field, what stands, and what was written."""
+    found = first_difference(desired, observed)
+    assert str(found) == told
+    assert differs(desired, observed) == (found is not None)

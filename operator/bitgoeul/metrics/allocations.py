@@ -26,7 +26,7 @@ DEVICE_MEANINGS = {
     "granted": "Devices of the pool promised to the allocation, whether it uses them or not; more than requested until "
     "a shrink has taken effect.",
     "in_use": "Devices of the pool that the allocation's pods hold, as its quotas count them: also those of pods that "
-    "are not scheduled yet.",
+    "are not scheduled yet; and those of pods past their deletion time, which quotas do not count.",
 }
 BYTE_MEANINGS = {
     "requested": "Bytes of the storage pool that the allocation asks for.",
