@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitgoeul.api.quantities import (
+    format_brief,
     format_bytes,
     format_cpu,
     format_duration,
@@ -84,6 +85,31 @@ def test_written_bytes_stand_as_the_server_prints_them(value: int) -> None:
 def test_bytes_are_written_as_people_write_them(value: int, text: str) -> None:
     """Tenants see the sizes that they wrote."""
     assert format_bytes(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "down"),
+    [
+        pytest.param(50 * 2**40, "50Ti", "50Ti", id="what is short stays exact"),
+        pytest.param(477_543_831_760 * 1024, "444.7Ti", "444.7Ti", id="what is long is rounded"),
+        pytest.param(2**60 - 1, "1.0Ei", "1023.9Pi", id="what rounds up to a larger unit is told in it"),
+        pytest.param(-(477_543_831_760 * 1024), "-444.7Ti", "-444.7Ti", id="below nothing"),
+        pytest.param(123_456_789, "117.7Mi", "117.7Mi", id="small things"),
+        pytest.param(12 * 10**18 + 1, "10.4Ei", "10.4Ei", id="more than 64 bits"),
+    ],
+)
+def test_sizes_in_short(value: int, text: str, down: str) -> None:
+    """At most a tenth of a unit beside the truth; rounded down where somebody may ask for what is told."""
+    assert (format_brief(value), format_brief(value, down=True)) == (text, down)
+
+
+@given(value=st.integers(min_value=-(2**70), max_value=2**70))
+def test_sizes_in_short_are_nearly_true(value: int) -> None:
+    """Never more than what is told down, never far from it, and never long."""
+    brief, down = format_brief(value), format_brief(value, down=True)
+    assert abs(parse_quantity(down)) <= abs(value)
+    assert abs(parse_quantity(brief) - value) <= abs(value) / 10
+    assert len(brief) <= 9 or abs(value) > 2**66
 
 
 @pytest.mark.parametrize(

@@ -360,13 +360,13 @@ class DeviceChange(ApiModel):
 class PoolPetaflops(ApiModel):
     """Computing power in petaflops, as decimal text."""
 
-    effective: Annotated[str, Field(max_length=32)] = Field(
+    effective: Annotated[str, Field(max_length=64)] = Field(
         default="0", description='Petaflops of the effective devices, as decimal text such as "5.27".'
     )
-    granted: Annotated[str, Field(max_length=32)] = Field(
+    granted: Annotated[str, Field(max_length=64)] = Field(
         default="0", description='Petaflops of the granted devices, as decimal text such as "4.13".'
     )
-    in_use: Annotated[str, Field(max_length=32)] = Field(
+    in_use: Annotated[str, Field(max_length=64)] = Field(
         default="0", description='Petaflops of the devices in use, as decimal text such as "3.33".'
     )
 
@@ -390,7 +390,7 @@ class AcceleratorPoolStatus(ApiModel):
     devices: PoolDevices = Field(
         default=PoolDevices(),
         description="Devices of the pool, counted whole. Always: installed = schedulable + all unavailable, and "
-        "effective = granted + available.",
+        "effective = granted + available, as long as each is less than 2^63 - 1, the most that can stand here.",
     )
     calendar: Annotated[tuple[DeviceChange, ...], ListType("atomic"), Field(max_length=10)] = Field(
         default=(),

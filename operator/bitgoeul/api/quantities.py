@@ -23,6 +23,13 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15,
 _THOUSANDS = {suffix: power // 3 for suffix, power in _DECIMAL.items() if power > 0}
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 
+#: The largest number of an integer field, and the largest quantity: beyond it the API server takes neither.
+MOST = 2**63 - 1
+
+# A size that takes more characters than this is rounded where it is told in short.
+_EXACT_CHARACTERS = 8
+_UNITS = ("", *_BINARY)
+
 # A quantity is read from what tenants write: longer ones mean nothing, and must not make arithmetic slow.
 _MAX_LENGTH = 64
 _MAX_EXPONENT = 99
@@ -86,6 +93,29 @@ def format_bytes(value: int) -> str:
     ``2**30`` is ``1Gi``, ``10_700 * 10**12`` is ``10700T``, ``1500`` stays ``1500``.
     """
     return min(_scaled(value, _BINARY, 1024), _scaled(value, _THOUSANDS, 1000), key=len)
+
+
+def format_brief(value: int, *, down: bool = False) -> str:
+    """
+    Write bytes in short, for people: exact where that is short, else rounded to a tenth of a binary unit.
+
+    Args:
+        down: Round towards nothing: whoever asks for what is told so asks for no more than there is.
+    """
+    exact = format_bytes(value)
+    if len(exact) <= _EXACT_CHARACTERS:
+        return exact
+    power = min((abs(value).bit_length() - 1) // 10, len(_UNITS) - 1)
+    tenths = _tenths(value, power, down)
+    if tenths >= 10_240 and power < len(_UNITS) - 1:  # rounded up to a whole larger unit
+        power += 1
+        tenths = _tenths(value, power, down)
+    return f"{'-' if value < 0 else ''}{tenths // 10}.{tenths % 10}{_UNITS[power]}"
+
+
+def saturated(number: int) -> int:
+    """The number as an integer field can hold it: what is beyond 64 bits becomes the most that these can say."""
+    return max(-MOST - 1, min(MOST, number))
 
 
 def format_cpu(millis: int) -> str:
@@ -166,6 +196,12 @@ def _scaled(value: int, suffixes: dict[str, int], base: int) -> str:
         return "0"
     fitting = [suffix for suffix, power in suffixes.items() if value % base**power == 0]
     return f"{value // base ** suffixes[fitting[-1]]}{fitting[-1]}" if fitting else str(value)
+
+
+def _tenths(value: int, power: int, down: bool) -> int:
+    """How many tenths of a binary unit a value is, whatever its sign."""
+    unit: int = 1024**power
+    return (abs(value) * 10 + (0 if down else unit // 2)) // unit
 
 
 def _whole(number: Decimal) -> int:

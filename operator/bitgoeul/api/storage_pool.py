@@ -162,13 +162,13 @@ class StorageSummary(ApiModel):
     """Short texts for the columns of kubectl get."""
 
     capacity: Annotated[str, Field(max_length=32)] = Field(
-        default="", description="The capacity in short, such as 10.7P; may be rounded, status.bytes is exact."
+        default="", description="The capacity in short, such as 9.5Pi; may be rounded, status.bytes is exact."
     )
     granted: Annotated[str, Field(max_length=32)] = Field(
         default="", description="What is granted in short, such as 50Ti; may be rounded, status.bytes is exact."
     )
     available: Annotated[str, Field(max_length=32)] = Field(
-        default="", description="What is available in short, such as 9.2P; may be rounded, status.bytes is exact."
+        default="", description="What is available in short, such as 444.7Ti; may be rounded, status.bytes is exact."
     )
 
 
@@ -190,7 +190,8 @@ class StoragePoolStatus(ApiModel):
     bytes: PoolBytes = Field(
         default=PoolBytes(),
         description="The pool's capacity in bytes. Always: installed = effective + reserved, and effective = granted "
-        "+ retained + available.",
+        "+ retained + available, as long as each is less than 2^63 - 1, the most that can stand here; metrics, which "
+        "are floating point, go beyond.",
     )
     calendar: Annotated[tuple[StorageChange, ...], ListType("atomic"), Field(max_length=10)] = Field(
         default=(),

@@ -10,7 +10,7 @@ from bitgoeul.api.fields import ListType
 from bitgoeul.api.meta import CONDITIONS_DESCRIPTION, ApiModel, Conditions
 from bitgoeul.api.values import ReckonedMoment
 
-Holding = Annotated[str, Field(max_length=20, description="Bytes as a quantity, such as 50Ti.")]
+Holding = Annotated[str, Field(max_length=32, description="Bytes as a quantity, such as 50Ti.")]
 
 
 class Holdings(ApiModel):
@@ -31,7 +31,7 @@ class Shortage(ApiModel):
     devices: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Devices that are missing now. Absent for a storage pool."
     )
-    size: Annotated[str, Field(max_length=20)] | None = Field(
+    size: Annotated[str, Field(max_length=32)] | None = Field(
         default=None, description="Bytes that are missing now, as a quantity. Absent for an accelerator pool."
     )
 

@@ -15,15 +15,13 @@ import click
 import orjson
 import yaml
 
-from bitgoeul.api.quantities import format_bytes, format_duration
+from bitgoeul.api.quantities import format_brief, format_duration
 from bitgoeul.desired.allocation_status import instant
 from bitgoeul.planning.allocations import Amounts
 from bitgoeul.planning.moments import LATEST, date
 from bitgoeul.planning.pools import PoolKey, PoolKind
 
 WIDEST_CELL = 48
-EXACT_CHARACTERS = 8  # a size that takes more is rounded
-UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 
 
 def print_table(
@@ -113,13 +111,7 @@ def is_unicode(encoding: str | None) -> bool:
 
 def brief(pool: PoolKey, amount: int) -> str:
     """An amount for a table: devices as a number, bytes in short, rounded where an exact text would be long."""
-    if pool.kind is PoolKind.ACCELERATORS:
-        return str(amount)
-    exact = format_bytes(amount)
-    if len(exact) <= EXACT_CHARACTERS:
-        return exact
-    power = min((abs(amount).bit_length() - 1) // 10, len(UNITS) - 1)
-    return f"{amount / 1024**power:.1f}{UNITS[power]}"
+    return str(amount) if pool.kind is PoolKind.ACCELERATORS else format_brief(amount)
 
 
 def amounts_in_brief(amounts: Amounts) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bitgoeul.api.conditions import REFUSALS, Condition, ConditionType, Phase, Reason, merge_conditions
-from bitgoeul.api.quantities import format_bytes
+from bitgoeul.api.quantities import format_bytes, saturated
 from bitgoeul.desired.pod_security import relaxed
 from bitgoeul.planning.allocations import Allocation, Amounts
 from bitgoeul.planning.checks import amount_text
@@ -285,14 +285,16 @@ def holdings(amounts: Amounts) -> dict[str, dict[str, Any]]:
     result: dict[str, dict[str, Any]] = {"accelerators": {}, "storage": {}}
     for pool, amount in sorted(amounts.items()):
         if amount:
-            result[pool.kind][pool.name] = amount if pool.kind is PoolKind.ACCELERATORS else format_bytes(amount)
+            result[pool.kind][pool.name] = (
+                saturated(amount) if pool.kind is PoolKind.ACCELERATORS else format_bytes(amount)
+            )
     return result
 
 
 def queue_status(entry: QueueEntry) -> dict[str, Any]:
     """A place in the queue as status fields."""
     blocked = [
-        {"pool": pool.name, "devices": amount}
+        {"pool": pool.name, "devices": saturated(amount)}
         if pool.kind is PoolKind.ACCELERATORS
         else {"pool": pool.name, "size": format_bytes(amount)}
         for pool, amount in sorted(entry.blocked_by.items())

@@ -13,9 +13,8 @@ from typing import Any
 
 from bitgoeul.api.accelerator_pool import AcceleratorPoolSpec, StopPolicy
 from bitgoeul.api.conditions import Condition, ConditionType, Reason, merge_conditions
-from bitgoeul.api.quantities import format_bytes
+from bitgoeul.api.quantities import format_brief, format_bytes, saturated
 from bitgoeul.desired.allocation_status import instant
-from bitgoeul.planning.checks import amount_text
 from bitgoeul.planning.decisions import PoolPlan
 from bitgoeul.planning.moments import LATEST, date, day
 from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
@@ -53,23 +52,25 @@ def build_accelerator_status(
         "observedGeneration": generation,
         **stages(pool, "devices"),
         "nodes": {"ready": pool.ready_nodes, "notReady": pool.not_ready_nodes, "cordoned": pool.cordoned_nodes},
-        "devices": {
-            **planned(pool),
-            "installed": capacity.installed,
-            "schedulable": capacity.schedulable,
-            "unavailable": {
-                "notReady": capacity.not_ready,
-                "cordoned": capacity.cordoned,
-                "unhealthy": capacity.unhealthy,
-            },
-            "reserved": capacity.reserved,
-            "effective": capacity.effective,
-            "granted": plan.granted,
-            "scheduled": plan.scheduled,
-            "available": plan.available,
-            "inUse": plan.in_use,
-            "waiting": plan.waiting,
-        },
+        "devices": bounded(
+            {
+                **planned(pool),
+                "installed": capacity.installed,
+                "schedulable": capacity.schedulable,
+                "unavailable": {
+                    "notReady": capacity.not_ready,
+                    "cordoned": capacity.cordoned,
+                    "unhealthy": capacity.unhealthy,
+                },
+                "reserved": capacity.reserved,
+                "effective": capacity.effective,
+                "granted": plan.granted,
+                "scheduled": plan.scheduled,
+                "available": plan.available,
+                "inUse": plan.in_use,
+                "waiting": plan.waiting,
+            }
+        ),
         "calendar": calendar(pool.key, plan),
         "conditions": merge_conditions(
             [*conditions(pool, plan, present, unmade), capacity_matched(pool)],
@@ -115,23 +116,25 @@ def build_storage_status(
     return {
         "observedGeneration": generation,
         **stages(pool, "capacity"),
-        "bytes": {
-            **planned(pool),
-            "installed": capacity.installed,
-            "reserved": capacity.reserved,
-            "effective": capacity.effective,
-            "granted": plan.granted,
-            "scheduled": plan.scheduled,
-            "retained": plan.retained,
-            "available": plan.available,
-            "inUse": plan.in_use,
-            "waiting": plan.waiting,
-        },
+        "bytes": bounded(
+            {
+                **planned(pool),
+                "installed": capacity.installed,
+                "reserved": capacity.reserved,
+                "effective": capacity.effective,
+                "granted": plan.granted,
+                "scheduled": plan.scheduled,
+                "retained": plan.retained,
+                "available": plan.available,
+                "inUse": plan.in_use,
+                "waiting": plan.waiting,
+            }
+        ),
         "calendar": calendar(pool.key, plan),
         "summary": {
-            "capacity": format_bytes(capacity.installed),
-            "granted": format_bytes(plan.granted),
-            "available": amount_text(pool.key, plan.available),
+            "capacity": format_brief(capacity.installed),
+            "granted": format_brief(plan.granted),
+            "available": format_brief(plan.available),
         },
         "conditions": merge_conditions(
             [*conditions(pool, plan, present, unmade), found], written.get("conditions") or (), generation, now
@@ -150,6 +153,11 @@ def stages(pool: Pool, field: str) -> dict[str, Any]:
             field: as_field(pool.key, stage.amount),
         }
     return result
+
+
+def bounded(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts as integer fields can hold them: sums, and what nodes report, may be beyond 64 bits."""
+    return {name: bounded(value) if isinstance(value, Mapping) else saturated(value) for name, value in fields.items()}
 
 
 def planned(pool: Pool) -> dict[str, int]:
@@ -173,7 +181,12 @@ def calendar(pool: PoolKey, plan: PoolPlan) -> list[dict[str, Any]]:
 
 def as_field(pool: PoolKey, amount: int) -> int | str:
     """An amount as status has it: devices as a number, bytes as a quantity."""
-    return amount if pool.kind is PoolKind.ACCELERATORS else format_bytes(amount)
+    return saturated(amount) if pool.kind is PoolKind.ACCELERATORS else format_bytes(amount)
+
+
+def brief_text(pool: PoolKey, amount: int) -> str:
+    """An amount in a message: devices as a number, bytes in short."""
+    return str(amount) if pool.kind is PoolKind.ACCELERATORS else format_brief(amount)
 
 
 def conditions(pool: Pool, plan: PoolPlan, present: int, unmade: str = "") -> list[Condition]:
@@ -186,7 +199,7 @@ def conditions(pool: Pool, plan: PoolPlan, present: int, unmade: str = "") -> li
             ConditionType.EXHAUSTED,
             exhausted,
             Reason.NOTHING_AVAILABLE if exhausted else Reason.CAPACITY_AVAILABLE,
-            f"nothing available, {plan.waiters} waiting for {amount_text(pool.key, plan.waiting)}" if exhausted else "",
+            f"nothing available, {plan.waiters} waiting for {brief_text(pool.key, plan.waiting)}" if exhausted else "",
         ),
     ]
     if pool.overlaps:
@@ -198,10 +211,10 @@ def overcommitted(pool: Pool, plan: PoolPlan, present: int) -> Condition:
     """Whether more is granted than there is, or more promised than there will be."""
     lost = -plan.available
     if lost > 0:
-        message = f"{amount_text(pool.key, lost)} more granted than there is; nothing new is granted, nobody is stopped"
+        message = f"{brief_text(pool.key, lost)} more granted than there is; nothing new is granted, nobody is stopped"
         return Condition(ConditionType.OVERCOMMITTED, True, Reason.CAPACITY_LOST, f"{message}{hurt_text(plan)}")
     if plan.short_from is not None:
-        short = amount_text(pool.key, plan.short_by)
+        short = brief_text(pool.key, plan.short_by)
         ahead = plan.short_from > present
         when = f"from {day(plan.short_from)} on up to {short}" if ahead else f"up to {short}"
         message = f"{when} more granted and promised than there {'will be' if ahead else 'is'}"
@@ -235,7 +248,7 @@ def ready(pool: Pool, plan: PoolPlan, unmade: str = "") -> Condition:
     if unmade:
         return Condition(ConditionType.READY, False, Reason.APPLY_FAILED, unmade)
     if pool.deleting:
-        held = amount_text(pool.key, plan.granted + plan.retained)
+        held = brief_text(pool.key, plan.granted + plan.retained)
         message = f"being deleted; {held} still held, the pool goes when its holders are gone"
         return Condition(ConditionType.READY, False, Reason.STILL_HELD, message)
     if pool.shadowed_by:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitgoeul.api import names
-from bitgoeul.api.quantities import format_bytes, format_cpu
+from bitgoeul.api.quantities import format_bytes, format_cpu, saturated
 from bitgoeul.desired.world import Manifest, NamespaceTarget, World, child_metadata
 from bitgoeul.planning.observed import REQUESTS, STORAGE_SUFFIX
 
@@ -102,7 +102,7 @@ def _compute(target: NamespaceTarget) -> dict[str, str]:
     if target.cpu_millis is not None:
         hard["requests.cpu"] = format_cpu(target.cpu_millis)
     if target.memory_bytes is not None:
-        hard["requests.memory"] = format_bytes(target.memory_bytes)
+        hard["requests.memory"] = _bytes(target.memory_bytes)
     return hard
 
 
@@ -110,10 +110,15 @@ def _storage(target: NamespaceTarget, world: World) -> dict[str, str]:
     totals = dict.fromkeys(sorted(world.unpooled_classes), 0)
     for pool, spec in sorted(world.storage.items()):
         totals[spec.storage_class_name] = totals.get(spec.storage_class_name, 0) + target.storage.get(pool, 0)
-    hard = {f"{name}.storageclass.storage.k8s.io/{STORAGE_TOTAL}": format_bytes(size) for name, size in totals.items()}
+    hard = {f"{name}.storageclass.storage.k8s.io/{STORAGE_TOTAL}": _bytes(size) for name, size in totals.items()}
     # A claim without a class, or of one that has just been made, is charged to the total only.
-    hard[STORAGE_TOTAL] = format_bytes(sum(totals.values()))
+    hard[STORAGE_TOTAL] = _bytes(sum(totals.values()))
     return hard
+
+
+def _bytes(number: int) -> str:
+    """Spell bytes as a quota can hold them: of more than 64 bits the API server makes something else, even 1."""
+    return format_bytes(saturated(number))
 
 
 def _count(number: int) -> str:

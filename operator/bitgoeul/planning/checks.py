@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bitgoeul.api.conditions import Reason
-from bitgoeul.api.quantities import format_bytes
+from bitgoeul.api.quantities import format_brief, format_bytes
 from bitgoeul.planning.allocations import Amounts, Share, total
 from bitgoeul.planning.observed import NamespaceView
 from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
@@ -41,6 +41,11 @@ def refusal(standing: Standing, snapshot: Snapshot) -> Refusal | None:
 def amount_text(pool: PoolKey, amount: int) -> str:
     """An amount as people write it: devices as a number, bytes as a quantity."""
     return str(amount) if pool.kind is PoolKind.ACCELERATORS else format_bytes(amount)
+
+
+def free_text(pool: PoolKey, amount: int) -> str:
+    """What is free, as people read it: bytes in short and rounded down, so that so much can be asked for."""
+    return str(amount) if pool.kind is PoolKind.ACCELERATORS else format_brief(amount, down=True)
 
 
 def readable(standing: Standing, _: Snapshot) -> Refusal | None:

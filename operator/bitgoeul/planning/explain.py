@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bitgoeul.api.conditions import Reason
 from bitgoeul.planning.allocations import Amounts
 from bitgoeul.planning.board import Board, Demand, Hold
-from bitgoeul.planning.checks import amount_text
+from bitgoeul.planning.checks import amount_text, free_text
 from bitgoeul.planning.moments import FOREVER, day
 from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 
@@ -56,7 +56,7 @@ class Explainer:
         tail = f"; {wait.ahead} ahead{self._outlook(wait, hindered)}{way_out}"
         if wait.start > now:
             parts = [
-                f"{amount_text(pool, amount)} of {pool.name}, {amount_text(pool, max(0, left))} available"
+                f"{amount_text(pool, amount)} of {pool.name}, {free_text(pool, max(0, left))} available"
                 for pool, amount in hindered.items()
                 for left in [wait.unclaimed[pool]]
             ]
@@ -65,7 +65,7 @@ class Explainer:
         if any(amount > free[pool] for pool, amount in hindered.items()):
             return Reason.WAITING_FOR_CAPACITY, f"{self._needs(hindered, free)}{tail}"
         parts = [
-            f"{amount_text(pool, amount)} of {pool.name} with {amount_text(pool, free[pool])} available"
+            f"{amount_text(pool, amount)} of {pool.name} with {free_text(pool, free[pool])} available"
             for pool, amount in hindered.items()
         ]
         fits = f"would fit now ({'; '.join(parts)})"
@@ -100,7 +100,7 @@ class Explainer:
             free = max(0, self._board.left_at(hold, at))
             parts.append(
                 f"needs {amount_text(hold.pool, hold.amount)} of {hold.pool.name}, "
-                f"{amount_text(hold.pool, free)} available from {day(at)} on"
+                f"{free_text(hold.pool, free)} available from {day(at)} on"
             )
         length = "without an end" if until >= FOREVER else f"to {day(until)}"
         then = self._outlook(again, again.demand.need) if again else ""
@@ -146,7 +146,7 @@ class Explainer:
             at = self._board.firm[pool].lacks(self._board.now, wait.demand.released(pool, self._board.now), amount)
             if at is not None:
                 free = max(0, self._board.firm[pool].lowest(at, at + 1))
-                return f"{amount_text(pool, free)} of {pool.name} available from {day(at)} on"
+                return f"{free_text(pool, free)} of {pool.name} available from {day(at)} on"
         return "not all of its pools have room together"
 
     def _way_out(self, wait: Wait, hindered: Amounts) -> str:
@@ -158,7 +158,7 @@ class Explainer:
         if unclaimed <= 0:
             return ""
         when = "now" if wait.start <= self._board.now else "then"
-        return f"; {amount_text(pool, unclaimed)} {plural(pool, unclaimed)}could start {when}"
+        return f"; {free_text(pool, unclaimed)} {plural(pool, unclaimed)}could start {when}"
 
 
 def preparing_text(pool: PoolKey) -> str:
@@ -171,7 +171,7 @@ def available_text(pool: Pool, free: int) -> str:
     if pool.bare:
         text = "its nodes show no device yet" if pool.nodes else "no node matches"
     else:
-        text = f"{amount_text(pool.key, max(0, free))} available"
+        text = f"{free_text(pool.key, max(0, free))} available"
     return text if free >= 0 else f"{text}, {amount_text(pool.key, -free)} overcommitted"
 
 
