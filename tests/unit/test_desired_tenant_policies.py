@@ -14,6 +14,7 @@ from bitgoeul.desired.tenant_policies import (
     build_tenant_proof_pod,
     refused_for_grace,
 )
+from bitgoeul.desired.trial_pod import TrialPod
 
 
 def test_both_act_in_every_tenant_namespace_and_fail_closed() -> None:
@@ -32,9 +33,9 @@ def test_both_act_in_every_tenant_namespace_and_fail_closed() -> None:
 
 def test_the_proof_pod_is_refused_for_its_grace_alone() -> None:
     """It states no requests, so that it is refused for those first where nothing fills them in."""
-    pod = build_tenant_proof_pod("blue")
+    pod = build_tenant_proof_pod("blue", TrialPod())
     assert pod["spec"]["terminationGracePeriodSeconds"] == MAX_GRACE_SECONDS + 1
-    assert "resources" not in pod["spec"]["containers"][0]
+    assert pod["spec"]["containers"][0]["resources"] == {}
 
 
 @pytest.mark.parametrize(
