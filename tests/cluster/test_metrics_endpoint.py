@@ -52,7 +52,7 @@ def having(series: Series, **labels: str) -> Series:
 
 def test_health_is_told(operator: OperatorProcess) -> None:
     """The kubelet's probes: one line for each check."""
-    assert operator.fetch("/healthz") == (200, "event loop: ok\n")
+    assert operator.fetch("/healthz") == (200, "event loop: ok\nlease: ok\n")
     status, text = operator.fetch("/readyz")
     assert (status, text.splitlines()[0]) == (200, "cache: ok")
     assert operator.fetch("/elsewhere")[0] == 404

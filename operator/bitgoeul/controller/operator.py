@@ -151,6 +151,7 @@ class Operator:
             self._recorder.troubles,
             self.planner.refused_promises,
         )
+        self._held_up: set[str] = set()  # allocations that have been told that their end is not acted on
         self._leading = asyncio.Event()
         self._listed = asyncio.Event()  # a watch has begun with a list since the last audit
 
@@ -400,12 +401,23 @@ class Operator:
                     f"credentials are refused by {self._api.server} for {now - refused_since:.0f} s; give it others by "
                     "--kubeconfig or KUBECONFIG, or see that the account and its token still exist"
                 )
-            if apart != self._clocks.apart:
-                apart = not apart
-                if self._leading.is_set():
+            if self._leading.is_set():
+                if apart != self._clocks.apart:
+                    apart = not apart
+                    self._held_up.clear()
                     log.warning("clocks: %s", self._clocks.problem() or "they agree again")
                     self.planner.wake()
                     self._mark_everything()
+                elif apart:
+                    self._mark_held_up()
+
+    def _mark_held_up(self) -> None:
+        """Have those say so whose end comes by one of two clocks that differ: no plan changes then."""
+        current = self.planner.round
+        for name, decision in current.plan.decisions.items() if current is not None else ():
+            if name not in self._held_up and self._tenants.is_held_up(decision):
+                self._held_up.add(name)
+                self.queue.add(Task(Subject.ALLOCATION, name))
 
     def _state(self) -> State | None:
         current = self.planner.round

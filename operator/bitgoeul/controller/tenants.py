@@ -242,12 +242,16 @@ class Tenants:
         if for_good or lasted >= LASTING_SECONDS:
             await self._report(entry, Progress(reason=Reason.APPLY_FAILED, message=str(error), failed=for_good))
 
-    def _with_clocks(self, progress: Progress, decision: Decision) -> Progress:
-        """Say so where only one of two clocks that differ has come to the end of a window."""
+    def is_held_up(self, decision: Decision) -> bool:
+        """Whether one of two clocks that differ has come to the end of a window."""
         if not self._clocks.apart or decision.window is None:
-            return progress
+            return False
         latest = self._plan_clock() + (self._clocks.later() - self._clocks.earlier())
-        if decision.window.end > moment(latest) or NOT_ACTED_ON in progress.message:
+        return decision.window.end <= moment(latest)
+
+    def _with_clocks(self, progress: Progress, decision: Decision) -> Progress:
+        """Say so where an end is not acted on."""
+        if NOT_ACTED_ON in progress.message or not self.is_held_up(decision):
             return progress
         return replace(progress, message=f"{progress.message}; {NOT_ACTED_ON}")
 
