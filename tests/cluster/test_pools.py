@@ -46,8 +46,14 @@ def move_away(world: World, node: str) -> None:
     world.admin.merge(NODE.path(node), {"metadata": {"labels": {"example.org/pool": "elsewhere"}}})
 
 
+def taint(world: World, node: str) -> None:
+    taints = [{"key": "example.org/sick", "value": "fan", "effect": "NoSchedule"}]
+    world.admin.merge(NODE.path(node), {"spec": {"taints": taints}})
+
+
 def all_at_once(world: World, node: str) -> None:
-    """Of several things that are wrong the first in the order NotReady, Cordoned, Unhealthy counts."""
+    """Of several things that are wrong the first in the order NotReady, Cordoned, Tainted, Unhealthy counts."""
+    taint(world, node)
     lose_devices(world, node, resource_of(world.name("gpu")), 1)
     cordon(world, node)
     break_down(world, node)
@@ -57,53 +63,57 @@ def all_at_once(world: World, node: str) -> None:
     ("change", "devices", "nodes"),
     [
         pytest.param(
-            lambda world, node: world.nodes(world.name("gpu"), "third"), (24, 0, 0, 0), (3, 0, 0), id="a node comes"
+            lambda world, node: world.nodes(world.name("gpu"), "third"),
+            (24, 0, 0, 0, 0),
+            (3, 0, 0, 0),
+            id="a node comes",
         ),
-        pytest.param(lambda world, node: world.delete(NODE, node), (8, 0, 0, 0), (1, 0, 0), id="a node goes"),
-        pytest.param(move_away, (8, 0, 0, 0), (1, 0, 0), id="a node loses its label"),
-        pytest.param(break_down, (16, 8, 0, 0), (1, 1, 0), id="a node becomes NotReady"),
-        pytest.param(cordon, (16, 0, 8, 0), (1, 0, 1), id="a node is cordoned"),
+        pytest.param(lambda world, node: world.delete(NODE, node), (8, 0, 0, 0, 0), (1, 0, 0, 0), id="a node goes"),
+        pytest.param(move_away, (8, 0, 0, 0, 0), (1, 0, 0, 0), id="a node loses its label"),
+        pytest.param(break_down, (16, 8, 0, 0, 0), (1, 1, 0, 0), id="a node becomes NotReady"),
+        pytest.param(cordon, (16, 0, 8, 0, 0), (1, 0, 1, 0), id="a node is cordoned"),
+        pytest.param(taint, (16, 0, 0, 8, 0), (1, 0, 0, 1), id="a node gets a taint"),
         pytest.param(
             lambda world, node: lose_devices(world, node, resource_of(world.name("gpu")), 5),
-            (16, 0, 0, 3),
-            (2, 0, 0),
+            (16, 0, 0, 0, 3),
+            (2, 0, 0, 0),
             id="a node has unhealthy devices",
         ),
         pytest.param(
             lambda world, node: lose_devices(world, node, resource_of(world.name("gpu")), 6, "capacity"),
-            (14, 0, 0, 0),
-            (2, 0, 0),
+            (14, 0, 0, 0, 0),
+            (2, 0, 0, 0),
             id="a node has fewer devices",
         ),
-        pytest.param(all_at_once, (16, 8, 0, 0), (1, 1, 0), id="a node has several things wrong"),
+        pytest.param(all_at_once, (16, 8, 0, 0, 0), (1, 1, 0, 0), id="a node has several things wrong"),
     ],
 )
 def test_a_pool_follows_its_nodes(
     world: World,
     change: Callable[[World, str], Any],
-    devices: tuple[int, int, int, int],
-    nodes: tuple[int, int, int],
+    devices: tuple[int, int, int, int, int],
+    nodes: tuple[int, int, int, int],
 ) -> None:
     """Every device is counted once: it can be scheduled, or there is one reason why it cannot."""
     pool = world.declare_pool(reserve=1, petaflopsPerDevice="0.5")
     _, node = world.nodes(pool, "first", "second")
     world.await_effective(pool, 15)
     change(world, node)
-    installed, not_ready, cordoned, unhealthy = devices
+    installed, not_ready, cordoned, tainted, unhealthy = devices
 
     def followed() -> bool:
         status = world.pool_status(pool)
         figures, counts = status["devices"], status["nodes"]
         assert (figures["installed"], figures["unavailable"]) == (
             installed,
-            {"notReady": not_ready, "cordoned": cordoned, "unhealthy": unhealthy},
+            {"notReady": not_ready, "cordoned": cordoned, "tainted": tainted, "unhealthy": unhealthy},
         )
-        assert (counts["ready"], counts["notReady"], counts["cordoned"]) == nodes
+        assert (counts["ready"], counts["notReady"], counts["cordoned"], counts["tainted"]) == nodes
         return True
 
     eventually(followed, "the pool has followed")
     status = world.pool_status(pool)
-    schedulable = installed - not_ready - cordoned - unhealthy
+    schedulable = installed - not_ready - cordoned - tainted - unhealthy
     assert status["devices"]["schedulable"] == schedulable
     assert status["devices"]["effective"] == schedulable - 1
     assert float(status["petaflops"]["effective"]) == (schedulable - 1) / 2

@@ -104,8 +104,8 @@ def unavailable() -> timeseries.Panel:
     figures = latest("bitgoeul_pool_unavailable_devices", "pool", "reason", where=(POOL,))
     return lines(
         "Unavailable by reason",
-        "Installed devices that new pods cannot get, each counted once: its node is not ready, or cordoned, or the "
-        "device itself is unhealthy.",
+        "Installed devices that new pods cannot get, each counted once: its node is not ready, cordoned or "
+        "tainted, or the device itself is unhealthy.",
         Query(f"sum by (reason) ({figures})", "{{reason}}"),
         unit=DEVICES,
         label="devices",

@@ -68,12 +68,13 @@ def nodes() -> timeseries.Panel:
     """Nodes by state."""
     return lines(
         "Nodes by state",
-        "Nodes that count for the pool; each counts once, NotReady before Cordoned.",
+        "Nodes that count for the pool; each counts once, in the order NotReady, Cordoned, Tainted.",
         *(
             Query(f"sum({latest('bitgoeul_pool_nodes', 'pool', where=(POOL, matcher))})", state, color)
             for state, matcher, color in (
                 ("Ready", 'state="Ready"', colors.OK),
                 ("Cordoned", 'state="Cordoned"', colors.WARNING),
+                ("Tainted", 'state="Tainted"', colors.YELLOW),
                 ("NotReady", 'state="NotReady"', colors.BAD),
             )
         ),

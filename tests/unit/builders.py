@@ -88,18 +88,26 @@ def make_node(
     healthy: int | str | None = None,
     ready: bool = True,
     cordoned: bool = False,
+    taints: Iterable[str] = (),
 ) -> Manifest:
-    """A node; ``healthy`` are the devices that it offers, all of them unless told."""
+    """A node; ``healthy`` are the devices that it offers, all of them unless told; taints as ``key=value:Effect``."""
     return {
         "kind": "Node",
         "metadata": make_metadata(name, labels={PRODUCT_LABEL: product}),
-        "spec": {"unschedulable": True} if cordoned else {},
+        "spec": {"unschedulable": cordoned, "taints": [taint_of(text) for text in taints]},
         "status": {
             "capacity": {"cpu": "64", "memory": "512Gi", resource: str(devices)},
             "allocatable": {"cpu": "63", "memory": "500Gi", resource: str(devices if healthy is None else healthy)},
             "conditions": [{"type": "Ready", "status": "True" if ready else "Unknown"}],
         },
     }
+
+
+def taint_of(text: str) -> Manifest:
+    """A taint as kubectl writes it."""
+    pair, _, effect = text.rpartition(":")
+    key, _, value = pair.partition("=")
+    return {"key": key, "effect": effect} | ({"value": value} if value else {})
 
 
 def make_nodes(count: int, product: str = "a100", **fields: Any) -> list[Manifest]:

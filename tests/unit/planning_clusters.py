@@ -44,6 +44,7 @@ def pools(draw: st.DrawFn) -> list[Manifest]:
         objects.append(make_accelerator_pool(name, resource, reserve=draw(st.integers(0, 1)), deleting=draw(rarely)))
         for number in range(draw(st.sampled_from([0, 1, 1, 1, 2, 2]))):
             states: list[dict[str, Any]] = [{}, {}, {}, {"ready": False}, {"cordoned": True}, {"healthy": 2}]
+            states.append({"taints": ["sick:NoSchedule"]})
             state = draw(st.sampled_from(states))
             objects.append(make_node(f"{name}-{number}", name, draw(st.integers(4, 8)), resource, **state))
     return objects + [make_storage_pool(name, f"{draw(st.integers(3, 15))}Ti", reserve="1Ti") for name in STORAGE]

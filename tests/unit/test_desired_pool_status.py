@@ -369,3 +369,19 @@ def test_waiting_is_exhausted_only_while_nothing_is_available() -> None:
         "NothingAvailable",
         "nothing available, 1 waiting for 5",
     )
+
+
+def test_taints_that_the_pool_does_not_tolerate_are_told_with_the_way_out() -> None:
+    """Which ones, on which nodes, how much cannot be had for it, and how to tolerate it."""
+    nodes = [make_node(f"n{number}", taints=["sick=fan:NoSchedule"]) for number in range(7)]
+    status = status_of([make_accelerator_pool(), make_node("well"), *nodes])
+    assert condition(status, "NodesTainted") == (
+        "True",
+        "TaintsNotTolerated",
+        "56 devices cannot be had, by taints that the pool does not tolerate: sick=fan:NoSchedule on n0, n1, n2, n3, "
+        "n4 and 2 more. Take the taint away, or add it to spec.tolerations, such as "
+        "{key: sick, operator: Exists, effect: NoSchedule}",
+    )
+    assert (status["devices"]["unavailable"]["tainted"], status["nodes"]["tainted"]) == (56, 7)
+    tolerant = make_accelerator_pool(tolerations=[{"key": "sick", "operator": "Exists"}])
+    assert "NodesTainted" not in [one["type"] for one in status_of([tolerant, *nodes])["conditions"]]

@@ -61,6 +61,7 @@ def test_a_pool_shows_where_its_devices_are() -> None:
         make_node("c", healthy=6),
         make_node("d", ready=False),
         make_node("e", cordoned=True, devices=4),
+        make_node("f", taints=["sick:NoSchedule"], devices=3),
     ]
     tenants = [
         make_allocation("blue", {"a100": 16}),
@@ -69,7 +70,7 @@ def test_a_pool_shows_where_its_devices_are() -> None:
     ]
     series = shown(make_state([make_accelerator_pool(reserve=2), *nodes, *tenants]))
     assert pool_figures(series, "bitgoeul_pool", DEVICES, "devices", A100) == {
-        "installed": 36,
+        "installed": 39,
         "schedulable": 22,
         "reserved": 2,
         "effective": 20,
@@ -82,12 +83,14 @@ def test_a_pool_shows_where_its_devices_are() -> None:
     assert series["bitgoeul_pool_unavailable_devices"] == {
         of(pool="a100", resource=GPU, reason="NotReady"): 8,
         of(pool="a100", resource=GPU, reason="Cordoned"): 4,
+        of(pool="a100", resource=GPU, reason="Tainted"): 3,
         of(pool="a100", resource=GPU, reason="Unhealthy"): 2,
     }
     assert series["bitgoeul_pool_nodes"] == {
         of(pool="a100", state="Ready"): 3,
         of(pool="a100", state="NotReady"): 1,
         of(pool="a100", state="Cordoned"): 1,
+        of(pool="a100", state="Tainted"): 1,
     }
 
 
@@ -446,7 +449,7 @@ def test_the_cost_in_series_stays_small() -> None:
         make_storage_pool(),
     ]
     empty = count(make_state([]))
-    assert count(make_state(pool, {}, {accelerator("a100"): all_conditions[:5]})) - empty <= 35
+    assert count(make_state(pool, {}, {accelerator("a100"): all_conditions[:5]})) - empty <= 37
     with_tenant = make_state([*pool, *tenant], {"blue": all_conditions})
     assert count(with_tenant) - count(make_state([*pool, tenant[1]])) <= 20
 

@@ -42,6 +42,33 @@ def pool_of(*objects: Manifest, name: str = "a100") -> Pool:
         pytest.param(
             {"ready": False, "healthy": 0}, Capacity(installed=8, not_ready=8), id="NotReady goes before Unhealthy"
         ),
+        pytest.param({"taints": ["sick:NoSchedule"]}, Capacity(installed=8, tainted=8), id="a tainted node gives none"),
+        pytest.param({"taints": ["sick:NoExecute"]}, Capacity(installed=8, tainted=8), id="by NoExecute as well"),
+        pytest.param({"taints": ["sick:PreferNoSchedule"]}, Capacity(installed=8), id="a wish keeps nobody off"),
+        pytest.param(
+            {"taints": ["sick:NoSchedule"], "healthy": 6},
+            Capacity(installed=8, tainted=8),
+            id="Tainted goes before Unhealthy",
+        ),
+        pytest.param(
+            {"taints": ["sick:NoSchedule"], "cordoned": True},
+            Capacity(installed=8, cordoned=8),
+            id="Cordoned goes before Tainted",
+        ),
+        pytest.param(
+            {
+                "taints": [
+                    f"node.kubernetes.io/{word}:NoExecute" for word in ("unschedulable", "not-ready", "unreachable")
+                ]
+            },
+            Capacity(installed=8),
+            id="what Kubernetes taints for a cordon or a silent node is told otherwise",
+        ),
+        pytest.param(
+            {"taints": ["node.kubernetes.io/memory-pressure:NoSchedule"]},
+            Capacity(installed=8, tainted=8),
+            id="pressure keeps new pods off",
+        ),
         pytest.param({"healthy": 9}, Capacity(installed=8), id="a node never gives more than it has"),
         pytest.param({"devices": "eight"}, Capacity(), id="what cannot be read is nothing"),
         pytest.param({"devices": "-8", "healthy": "-8"}, Capacity(), id="less than nothing is nothing"),
@@ -215,3 +242,54 @@ def test_a_pool_that_is_being_deleted_is_still_measured() -> None:
     assert pool.deleting
     assert pool.capacity.effective == 16
     assert pool.limit == GPU
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "tolerated"),
+    [
+        pytest.param([], False, id="none"),
+        pytest.param([{"key": "sick", "operator": "Exists"}], True, id="any value, any effect"),
+        pytest.param([{"key": "sick", "value": "yes"}], True, id="this value, any effect"),
+        pytest.param([{"key": "sick", "value": "no"}], False, id="another value"),
+        pytest.param([{"key": "sick"}], False, id="the empty value"),
+        pytest.param([{"key": "sick", "operator": "Exists", "effect": "NoExecute"}], False, id="another effect"),
+        pytest.param([{"operator": "Exists"}], True, id="every key"),
+        pytest.param([{"operator": "Exists", "effect": "NoSchedule"}], True, id="every key with this effect"),
+        pytest.param([{"key": "other", "operator": "Exists"}, {"key": "sick", "value": "yes"}], True, id="one of two"),
+    ],
+)
+def test_a_toleration_is_matched_as_the_scheduler_does(tolerations: list[Manifest], tolerated: bool) -> None:
+    """Compared with the real scheduler in tests/cluster."""
+    pool = pool_of(make_accelerator_pool(tolerations=tolerations), make_node(taints=["sick=yes:NoSchedule"]))
+    assert pool.capacity.tainted == (0 if tolerated else 8)
+    assert (pool.ready_nodes, pool.tainted_nodes, pool.nodes) == ((1, 0, 1) if tolerated else (0, 1, 1))
+
+
+def test_each_of_several_taints_has_to_be_tolerated() -> None:
+    """What the pool tolerates already is not named."""
+    node = make_node(taints=["sick:NoSchedule", "upgrade=now:NoExecute"])
+    pool = pool_of(make_accelerator_pool(tolerations=[{"key": "sick", "operator": "Exists"}]), node)
+    assert {str(taint): nodes for taint, nodes in pool.tainted.items()} == {"upgrade=now:NoExecute": ("node-1",)}
+
+
+def remembering(highest: int, **spec: Any) -> Manifest:
+    """A pool that has had so many devices."""
+    return make_accelerator_pool(**spec) | {"status": {"devices": {"highest": highest}}}
+
+
+def test_what_was_there_may_come_back() -> None:
+    """The most that was ever installed is what could be had, and it never gets less."""
+    pool = pool_of(remembering(16, reserve=2), make_node(devices=8))
+    assert (pool.highest, pool.attainable, pool.away, pool.bare) == (16, 14, 8, False)
+    grown = pool_of(remembering(16), *make_nodes(3))
+    assert (grown.highest, grown.away) == (24, 0)
+    gone = pool_of(remembering(16))
+    assert (gone.attainable, gone.away, gone.bare) == (16, 16, False)
+
+
+def test_a_plan_says_what_could_be_had_whatever_was_there() -> None:
+    """Stages are declared; so a pool can be made smaller for good."""
+    pool = pool_of(
+        remembering(16, stages=[{"name": "s", "from": "2020-01-01T00:00:00Z", "devices": 4}]), *make_nodes(2)
+    )
+    assert (pool.highest, pool.attainable, pool.away) == (16, 4, 0)

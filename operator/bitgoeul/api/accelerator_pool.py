@@ -285,11 +285,16 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class NodeCounts(ApiModel):
-    """The pool's nodes by state; a node is counted once, NotReady before cordoned."""
+    """The pool's nodes by state; a node is counted once, NotReady before cordoned, cordoned before tainted."""
 
-    ready: Count = Field(default=0, description="Nodes that are Ready and open to new pods.")
+    ready: Count = Field(default=0, description="Nodes that are Ready and open to new pods of the pool.")
     not_ready: Count = Field(default=0, description="Nodes whose kubelet does not report Ready, cordoned or not.")
     cordoned: Count = Field(default=0, description="Nodes that are Ready but closed to new pods (unschedulable).")
+    tainted: Count = Field(
+        default=0,
+        description="Nodes that are Ready and not cordoned, but have a NoSchedule or NoExecute taint that "
+        "spec.tolerations do not tolerate.",
+    )
 
 
 class UnavailableDevices(ApiModel):
@@ -297,10 +302,16 @@ class UnavailableDevices(ApiModel):
 
     not_ready: Count = Field(default=0, description="Devices on nodes that are not Ready.")
     cordoned: Count = Field(default=0, description="Devices on cordoned nodes that are Ready.")
+    tainted: Count = Field(
+        default=0,
+        description="Devices on Ready, not cordoned nodes with a NoSchedule or NoExecute taint that spec.tolerations "
+        "do not tolerate: no pod of the pool is scheduled there.",
+    )
     unhealthy: Count = Field(
         default=0,
         description="Devices that an open, Ready node has but does not offer (capacity less allocatable): the device "
-        "plugin calls them unhealthy.",
+        "plugin calls them unhealthy, or has been away for less than the 5 minutes after which the kubelet drops its "
+        "devices, so that they are no longer installed.",
     )
 
 
@@ -317,7 +328,17 @@ class PoolDevices(ApiModel):
         description="Devices that the current stage plans; 0 before the first stage begins. Absent when there are no "
         "stages.",
     )
-    installed: Count = Field(default=0, description="Devices that the pool's nodes have, usable or not.")
+    installed: Count = Field(
+        default=0,
+        description="Devices that the pool's nodes have, usable or not. What falls on the nodes is believed after it "
+        "has lasted 10 seconds; what rises, and cordons and taints, at once.",
+    )
+    highest: Count = Field(
+        default=0,
+        description="The most devices that were ever installed at once. Without stages nobody is refused who asks for "
+        "no more than that, less the reserve: devices that are away may come back. With stages it decides nothing. "
+        "Never lowered.",
+    )
     schedulable: Count = Field(default=0, description="Devices that new pods can get: installed less unavailable.")
     unavailable: UnavailableDevices = Field(
         default=UnavailableDevices(), description="Installed devices that new pods cannot get, by cause."

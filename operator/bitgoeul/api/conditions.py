@@ -44,6 +44,7 @@ class ConditionType(StrEnum):
     EXHAUSTED = "Exhausted"  # True: nothing is available while somebody waits
     CAPACITY_MATCHED = "CapacityMatched"  # accelerator pools: installed equals what the stage plans
     NODES_OVERLAP = "NodesOverlap"  # True, else absent: nodes also match another pool of this resource
+    NODES_TAINTED = "NodesTainted"  # True, else absent: nodes have taints that the pool does not tolerate
     CLASS_FOUND = "StorageClassFound"  # storage pools: the class exists in the cluster
 
 
@@ -97,6 +98,7 @@ class Reason(StrEnum):
     NOTHING_AVAILABLE = "NothingAvailable"
     CAPACITY_AVAILABLE = "CapacityAvailable"
     NODES_SHARED = "NodesShared"
+    TAINTS_NOT_TOLERATED = "TaintsNotTolerated"
     STILL_HELD = "StillHeld"
     CLASS_SHARED = "ClassShared"
     CLASS_FOUND = "ClassFound"

@@ -97,6 +97,7 @@ POOL_COMMANDS = {
     Reason.PROMISES_EXCEED_PLAN: "bitgoeul calendar --pool {pool}",
     Reason.DIFFERS_FROM_PLAN: "kubectl edit {kind} {pool}",
     Reason.NODES_SHARED: "kubectl edit {kind} {pool}",
+    Reason.TAINTS_NOT_TOLERATED: "kubectl edit {kind} {pool}",
     Reason.CLASS_SHARED: "kubectl edit {kind} {pool}",
     Reason.CLASS_NOT_FOUND: "kubectl get storageclass",
     Reason.STILL_HELD: "kubectl get ta",

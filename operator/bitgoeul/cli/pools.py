@@ -29,6 +29,7 @@ WRONG = {
     ConditionType.READY: False,
     ConditionType.OVERCOMMITTED: True,
     ConditionType.NODES_OVERLAP: True,
+    ConditionType.NODES_TAINTED: True,
     ConditionType.CAPACITY_MATCHED: False,
     ConditionType.CLASS_FOUND: False,
 }

@@ -101,7 +101,8 @@ def trim(kind: Kind, obj: Object) -> Object:
     if kind is NODE:
         status = obj.get("status") or {}
         trimmed["status"] = {key: status[key] for key in NODE_STATUS if key in status}
-        trimmed["spec"] = {"unschedulable": (obj.get("spec") or {}).get("unschedulable", False)}
+        spec = obj.get("spec") or {}
+        trimmed["spec"] = {"unschedulable": spec.get("unschedulable", False), "taints": spec.get("taints") or []}
     return trimmed
 
 

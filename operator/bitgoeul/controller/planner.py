@@ -47,6 +47,7 @@ from bitgoeul.planning.moments import moment
 from bitgoeul.planning.observed import QuotaView
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import PoolKey
+from bitgoeul.planning.sightings import Tracks, believe
 from bitgoeul.planning.snapshot import Observed, PoolFinder, Snapshot, Standing, build_snapshot
 from bitgoeul.planning.succession import gives
 
@@ -141,6 +142,8 @@ class Planner:
         self._wanted = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._refused: dict[str, Refusal] = {}  # by UID: promises that the API server does not take
+        self._tracks: Tracks = {}  # what nodes have shown; a restart believes what it sees
+        self._falls_at: float | None = None  # when a fall that is held back is believed, on the monotonic clock
         self.round: Round | None = None  # None: nothing decided yet
 
     def wake(self) -> None:
@@ -179,14 +182,20 @@ class Planner:
 
     def _until_due(self) -> float:
         """Seconds until the clock changes something, or until it is time to look anyway."""
+        seconds = IDLE_SECONDS
         due = self.round.plan.due if self.round else None
-        if due is None:
-            return IDLE_SECONDS
-        return min(IDLE_SECONDS, max(0.0, (due - moment(self._plan_clock())) / 1000))
+        if due is not None:
+            seconds = min(seconds, (due - moment(self._plan_clock())) / 1000)
+        if self._falls_at is not None:
+            seconds = min(seconds, self._falls_at - time.monotonic())
+        return max(0.0, seconds)
 
     async def decide(self) -> None:
         """One round: look, plan, tell, promise."""
         observed, entries = observe(self._cache, self._counted)
+        belief = believe(self._tracks, observed.nodes, observed.accelerator_pools, time.monotonic())
+        self._tracks, self._falls_at = belief.tracks, belief.due
+        observed = replace(observed, nodes=belief.nodes)
         classes = storage_classes(self._cache)
         with collector_paused():
             current, changes = await asyncio.to_thread(

@@ -21,6 +21,7 @@ from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 
 # In a message; the rest is a number.
 NAMED_NODES = 5
+NAMED_TAINTS = 3
 NAMED_ALLOCATIONS = 5
 
 
@@ -51,15 +52,22 @@ def build_accelerator_status(
     status: dict[str, Any] = {
         "observedGeneration": generation,
         **stages(pool, "devices"),
-        "nodes": {"ready": pool.ready_nodes, "notReady": pool.not_ready_nodes, "cordoned": pool.cordoned_nodes},
+        "nodes": {
+            "ready": pool.ready_nodes,
+            "notReady": pool.not_ready_nodes,
+            "cordoned": pool.cordoned_nodes,
+            "tainted": pool.tainted_nodes,
+        },
         "devices": bounded(
             {
                 **planned(pool),
                 "installed": capacity.installed,
+                "highest": pool.highest,
                 "schedulable": capacity.schedulable,
                 "unavailable": {
                     "notReady": capacity.not_ready,
                     "cordoned": capacity.cordoned,
+                    "tainted": capacity.tainted,
                     "unhealthy": capacity.unhealthy,
                 },
                 "reserved": capacity.reserved,
@@ -204,6 +212,8 @@ def conditions(pool: Pool, plan: PoolPlan, present: int, unmade: str = "") -> li
     ]
     if pool.overlaps:
         result.append(Condition(ConditionType.NODES_OVERLAP, True, Reason.NODES_SHARED, overlap_text(pool)))
+    if pool.tainted:
+        result.append(Condition(ConditionType.NODES_TAINTED, True, Reason.TAINTS_NOT_TOLERATED, taints_text(pool)))
     return result
 
 
@@ -285,6 +295,23 @@ def overlap_text(pool: Pool) -> str:
         more = f" and {len(nodes) - NAMED_NODES} more" if len(nodes) > NAMED_NODES else ""
         parts.append(f"{named}{more} also match {other}")
     return f"{'; '.join(parts)}; each node counts for the older pool only"
+
+
+def taints_text(pool: Pool) -> str:
+    """Which taints keep the pool's pods off which nodes, the first few by name, and what to do."""
+    parts = []
+    for taint, nodes in list(pool.tainted.items())[:NAMED_TAINTS]:
+        named = ", ".join(nodes[:NAMED_NODES])
+        more = f" and {len(nodes) - NAMED_NODES} more" if len(nodes) > NAMED_NODES else ""
+        parts.append(f"{taint} on {named}{more}")
+    more = f"; and {len(pool.tainted) - NAMED_TAINTS} more taints" if len(pool.tainted) > NAMED_TAINTS else ""
+    taint = next(iter(pool.tainted))
+    lost = pool.capacity.tainted
+    return (
+        f"{lost} device{'s' if lost != 1 else ''} cannot be had, by taints that the pool does not tolerate: "
+        f"{'; '.join(parts)}{more}. Take the taint away, or add it to spec.tolerations, such as "
+        f"{{key: {taint.key}, operator: Exists, effect: {taint.effect}}}"
+    )
 
 
 def plain(number: Decimal) -> str:

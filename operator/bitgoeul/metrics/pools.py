@@ -38,12 +38,14 @@ FIGURES: Mapping[str, Callable[[Pool, PoolPlan], int | None]] = {
 UNAVAILABLE: Mapping[str, Callable[[Pool], int]] = {
     "NotReady": lambda pool: pool.capacity.not_ready,
     "Cordoned": lambda pool: pool.capacity.cordoned,
+    "Tainted": lambda pool: pool.capacity.tainted,
     "Unhealthy": lambda pool: pool.capacity.unhealthy,
 }
 NODES: Mapping[str, Callable[[Pool], int]] = {
     "Ready": lambda pool: pool.ready_nodes,
     "NotReady": lambda pool: pool.not_ready_nodes,
     "Cordoned": lambda pool: pool.cordoned_nodes,
+    "Tainted": lambda pool: pool.tainted_nodes,
 }
 # Those with a place in the queue have these; who is refused, suspended or on hold has none.
 WAITING_REASONS = (Reason.WINDOW_NOT_OPEN, Reason.BLOCKED_BY_EARLIER, Reason.WAITING_FOR_CAPACITY)
@@ -212,7 +214,7 @@ ACCELERATOR_SOURCES = (
         "bitgoeul_pool_unavailable_devices",
         ("pool", "resource", "reason"),
         "Installed devices that new pods cannot get, by cause; each is counted once, in the order NotReady, Cordoned, "
-        "Unhealthy.",
+        "Tainted, Unhealthy.",
         unavailable_rows,
         unit="devices",
         values={"reason": tuple(UNAVAILABLE)},
@@ -220,7 +222,7 @@ ACCELERATOR_SOURCES = (
     gauge(
         "bitgoeul_pool_nodes",
         ("pool", "state"),
-        "Nodes that count for the pool, by state; each is counted once, NotReady before Cordoned.",
+        "Nodes that count for the pool, by state; each is counted once, in the order NotReady, Cordoned, Tainted.",
         node_rows,
         unit="nodes",
         values={"state": tuple(NODES)},
@@ -240,7 +242,11 @@ ACCELERATOR_SOURCES = (
             ("in_use", "devices in use"),
         )
     ),
-    *conditions("bitgoeul_pool", PoolKind.ACCELERATORS, (ConditionType.CAPACITY_MATCHED, ConditionType.NODES_OVERLAP)),
+    *conditions(
+        "bitgoeul_pool",
+        PoolKind.ACCELERATORS,
+        (ConditionType.CAPACITY_MATCHED, ConditionType.NODES_OVERLAP, ConditionType.NODES_TAINTED),
+    ),
 )
 STORAGE_SOURCES = (
     *stages("bitgoeul_storage_pool", PoolKind.STORAGE),

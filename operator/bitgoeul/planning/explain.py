@@ -172,6 +172,8 @@ def available_text(pool: Pool, free: int) -> str:
         text = "its nodes show no device yet" if pool.nodes else "no node matches"
     else:
         text = f"{free_text(pool.key, max(0, free))} available"
+        if pool.away:
+            text = f"{text} ({pool.capacity.installed} of {pool.highest} devices are there now)"
     return text if free >= 0 else f"{text}, {amount_text(pool.key, -free)} overcommitted"
 
 

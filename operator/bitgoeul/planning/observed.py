@@ -7,9 +7,9 @@ counts as having none, because one odd object must not stop the plan for everybo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bitgoeul.api.names import (
     ALLOCATION_LABEL,
@@ -22,12 +22,32 @@ from bitgoeul.api.quantities import parse_bytes, parse_quantity
 from bitgoeul.errors import QuantityError
 
 REQUESTS = "requests."
+# Effects for which the scheduler passes a node over; PreferNoSchedule is only a wish.
+REPELLING = ("NoSchedule", "NoExecute")
+# What Kubernetes sets beside spec.unschedulable and the condition Ready.
+TOLD_OTHERWISE = frozenset(f"node.kubernetes.io/{word}" for word in ("unschedulable", "not-ready", "unreachable"))
 STORAGE_SUFFIX = ".storageclass.storage.k8s.io/requests.storage"
+
+
+class Taint(NamedTuple):
+    """What keeps pods off a node that do not tolerate it."""
+
+    key: str
+    value: str
+    effect: str
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """One node; capacity and allocatable hold extended resources only, in whole devices."""
+    """
+    One node; capacity and allocatable hold extended resources only, in whole devices.
+
+    ``taints`` are those by which the scheduler passes a node over, without those that say that it is cordoned or not
+    Ready: these have fields of their own.
+    """
 
     name: str
     labels: Mapping[str, str]
@@ -35,6 +55,7 @@ class NodeView:
     cordoned: bool
     capacity: Mapping[str, int]
     allocatable: Mapping[str, int]
+    taints: tuple[Taint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +112,25 @@ def whole(value: object) -> int:
 
 def node_view(node: Mapping[str, Any]) -> NodeView:
     """Reduce a Node."""
-    status = node.get("status") or {}
+    spec, status = node.get("spec") or {}, node.get("status") or {}
     ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or ())
     return NodeView(
         name=node["metadata"]["name"],
         labels=node["metadata"].get("labels") or {},
         ready=ready,
-        cordoned=bool((node.get("spec") or {}).get("unschedulable")),
+        cordoned=bool(spec.get("unschedulable")),
         capacity=extended_resources(status.get("capacity")),
         allocatable=extended_resources(status.get("allocatable")),
+        taints=tuple(sorted(repelling_taints(spec.get("taints")))),
     )
+
+
+def repelling_taints(taints: Iterable[Mapping[str, Any]] | None) -> Iterator[Taint]:
+    """The taints that keep new pods off; see ``NodeView``."""
+    for taint in taints or ():
+        key, effect = str(taint.get("key", "")), str(taint.get("effect", ""))
+        if effect in REPELLING and key not in TOLD_OTHERWISE:
+            yield Taint(key, str(taint.get("value") or ""), effect)
 
 
 def extended_resources(resources: Mapping[str, Any] | None) -> dict[str, int]:

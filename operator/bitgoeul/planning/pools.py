@@ -2,8 +2,8 @@
 Capacity of pools: which nodes count for which pool, and what of their devices may be granted.
 
 The partition that status and metrics show holds by construction:
-installed = schedulable + not ready + cordoned + unhealthy, and effective + reserved = what of the schedulable the
-present stage of the capacity plan admits.
+installed = schedulable + not ready + cordoned + tainted + unhealthy, and effective + reserved = what of the
+schedulable the present stage of the capacity plan admits.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from bitgoeul.api import AcceleratorPool, StoragePool
-from bitgoeul.api.accelerator_pool import StopPolicy
+from bitgoeul.api.accelerator_pool import StopPolicy, Toleration, TolerationOperator
 from bitgoeul.api.quantities import parse_bytes
 from bitgoeul.api.storage_pool import StoragePoolSpec
 from bitgoeul.errors import QuantityError
 from bitgoeul.planning.moments import moment
-from bitgoeul.planning.observed import NodeView
+from bitgoeul.planning.observed import NodeView, Taint
 
 
 class PoolKind(StrEnum):
@@ -53,13 +53,14 @@ class Capacity:
     installed: int = 0
     not_ready: int = 0
     cordoned: int = 0
+    tainted: int = 0
     unhealthy: int = 0
     reserve: int = 0  # as the spec asks; what can be held back is ``reserved``
     planned: int | None = None  # by the present stage; None: there is no plan
 
     @property
     def schedulable(self) -> int:
-        return self.installed - self.not_ready - self.cordoned - self.unhealthy
+        return self.installed - self.not_ready - self.cordoned - self.tainted - self.unhealthy
 
     @property
     def usable(self) -> int:
@@ -93,6 +94,10 @@ class Pool:
     ready_nodes: int = 0
     not_ready_nodes: int = 0
     cordoned_nodes: int = 0
+    # Nodes that are Ready and open, but for taints that the pool does not tolerate: taint → node names.
+    tainted: Mapping[Taint, tuple[str, ...]] = field(default_factory=dict)
+    tainted_nodes: int = 0
+    highest: int = 0  # accelerators: the most that was ever installed at once
     deleting: bool = False
     # Nodes that also match another pool of the same resource: pool name → node names.
     overlaps: Mapping[str, tuple[str, ...]] | None = None
@@ -113,8 +118,23 @@ class Pool:
 
     @property
     def largest(self) -> int:
-        """The most that there could be, now or in any stage ahead, if every installed device were healthy."""
-        return max(self.capacity.installed, self.capacity.planned or 0, *(stage.amount for stage in self.stages))
+        """
+        The most that there could be: what the present stage or one ahead plans, else the most that there ever was.
+
+        What is away now may come back, and says nothing of what could be.
+        """
+        if self.unplanned:
+            return max(self.capacity.installed, self.highest)
+        return max((self.capacity.planned or 0, *(stage.amount for stage in self.stages)))
+
+    @property
+    def unplanned(self) -> bool:
+        return self.capacity.planned is None and not self.stages
+
+    @property
+    def away(self) -> int:
+        """How many devices of those that there were are not installed now, where no plan says how many are to be."""
+        return max(0, self.highest - self.capacity.installed) if self.unplanned else 0
 
     def steps(self, now: int) -> list[tuple[int, int]]:
         """What can be granted from when on: what there really is until the next stage begins, then the plan."""
@@ -123,14 +143,12 @@ class Pool:
 
     @property
     def nodes(self) -> int:
-        return self.ready_nodes + self.not_ready_nodes + self.cordoned_nodes
+        return self.ready_nodes + self.not_ready_nodes + self.cordoned_nodes + self.tainted_nodes
 
     @property
     def bare(self) -> bool:
-        """No node shows a device and there is no plan: nothing is known of what the pool could give."""
-        capacity = self.capacity
-        planned = self.stages or capacity.planned is not None
-        return self.key.kind is PoolKind.ACCELERATORS and not capacity.installed and not planned
+        """No node has ever shown a device and there is no plan: nothing is known of what the pool could give."""
+        return self.key.kind is PoolKind.ACCELERATORS and self.unplanned and not self.largest
 
 
 def age_order(pool: AcceleratorPool | StoragePool) -> tuple[float, str]:
@@ -181,10 +199,11 @@ def measure(
     unnamed_in: Mapping[str, int],
     now: int,
 ) -> Pool:
-    """Partition the devices of a pool's own nodes; NotReady goes before Cordoned, Cordoned before Unhealthy."""
+    """Partition the devices of a pool's own nodes; in the order NotReady, Cordoned, Tainted, Unhealthy."""
     resource = pool.spec.resource_name
-    installed = not_ready = cordoned = unhealthy = 0
-    states = {"ready": 0, "not_ready": 0, "cordoned": 0}
+    installed = not_ready = cordoned = tainted = unhealthy = 0
+    states = {"ready": 0, "not_ready": 0, "cordoned": 0, "tainted": 0}
+    keeps_off: dict[Taint, list[str]] = {}
     for node in nodes:
         devices = node.capacity.get(resource, 0)
         installed += devices
@@ -194,6 +213,11 @@ def measure(
         elif node.cordoned:
             states["cordoned"] += 1
             cordoned += devices
+        elif node.taints and (repelled := untolerated(node.taints, pool.spec.tolerations)):
+            states["tainted"] += 1
+            tainted += devices
+            for taint in repelled:
+                keeps_off.setdefault(taint, []).append(node.name)
         else:
             states["ready"] += 1
             unhealthy += max(0, devices - node.allocatable.get(resource, 0))
@@ -203,10 +227,13 @@ def measure(
     return Pool(
         key=accelerator(pool.metadata.name),
         limit=resource,
-        capacity=Capacity(installed, not_ready, cordoned, unhealthy, pool.spec.reserve, planned),
+        capacity=Capacity(installed, not_ready, cordoned, tainted, unhealthy, pool.spec.reserve, planned),
         ready_nodes=states["ready"],
         not_ready_nodes=states["not_ready"],
         cordoned_nodes=states["cordoned"],
+        tainted={taint: tuple(names) for taint, names in sorted(keeps_off.items())},
+        tainted_nodes=states["tainted"],
+        highest=max(installed, pool.status.devices.highest if pool.status else 0),
         deleting=pool.metadata.deletion_timestamp is not None,
         overlaps={name: tuple(shared) for name, shared in overlaps.items()} or None,
         unnamed_in=unnamed_in.get(resource, 0),
@@ -214,6 +241,24 @@ def measure(
         stages=ahead,
         stop=pool.spec.stop_policy,
     )
+
+
+def untolerated(taints: Iterable[Taint], tolerations: Sequence[Toleration]) -> list[Taint]:
+    """The taints that keep off pods with just these tolerations."""
+    return [taint for taint in taints if not any(tolerates(toleration, taint) for toleration in tolerations)]
+
+
+def tolerates(toleration: Toleration, taint: Taint) -> bool:
+    """
+    Whether a toleration matches a taint, as the scheduler looks at it: seconds of a NoExecute do not matter to it.
+
+    Source: Kubernetes, ``ToleratesTaint`` in component-helpers.
+    """
+    if toleration.effect is not None and toleration.effect != taint.effect:
+        return False
+    if toleration.key and toleration.key != taint.key:
+        return False
+    return toleration.operator is TolerationOperator.EXISTS or (toleration.value or "") == taint.value
 
 
 def divide_stages(plan: Iterable[Stage], now: int) -> tuple[Stage | None, tuple[Stage, ...]]:

@@ -36,7 +36,7 @@ def change(observed: Observed, manifests: Iterable[Manifest], live: Live, create
         obj = applied(manifest, live.get((manifest.kind, manifest.name)), created)
         match manifest.kind:
             case AcceleratorPool.__name__:
-                accelerator_pools[manifest.name] = AcceleratorPool.model_validate(without_status(obj))
+                accelerator_pools[manifest.name] = read_pool(obj, accelerator_pools.get(manifest.name))
             case StoragePool.__name__:
                 storage_pools[manifest.name] = StoragePool.model_validate(without_status(obj))
             case _:
@@ -61,6 +61,12 @@ def applied(manifest: Manifest, present: Mapping[str, Any] | None, created: date
         "creationTimestamp": created,
     }
     return {"kind": manifest.kind, "metadata": metadata, "spec": manifest.spec}
+
+
+def read_pool(obj: Mapping[str, Any], present: AcceleratorPool | None) -> AcceleratorPool:
+    """An accelerator pool as planning reads it: what there once was stays known."""
+    pool = AcceleratorPool.model_validate(without_status(obj))
+    return pool.model_copy(update={"status": present.status}) if present is not None else pool
 
 
 def without_status(obj: Mapping[str, Any]) -> dict[str, Any]:
