@@ -8,7 +8,13 @@ from typing import Any
 from bitgoeul.api.crd import build_crd
 from bitgoeul.api.kinds import KINDS
 
-TYPES: dict[str, type | tuple[type, ...]] = {"object": dict, "array": (list, tuple), "string": str, "boolean": bool, "integer": int}
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": (list, tuple),
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+}
 INTEGERS = (-(2**63), 2**63 - 1)  # larger ones are no integers to the API server
 
 

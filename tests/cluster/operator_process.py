@@ -30,11 +30,21 @@ class OperatorProcess:
 
     Attributes:
         log: Everything that it has said, from all its starts.
+
+    ``prelude`` is Python that runs before it, and changes what no option does.
     """
 
-    def __init__(self, kubeconfig: Path, log: Path, *options: str) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, *options: str, prelude: str = "") -> None:
         self.log = log
-        self._command = [sys.executable, "-c", RUN, "run", f"--kubeconfig={kubeconfig}", "--metrics-port=0", *options]
+        self._command = [
+            sys.executable,
+            "-c",
+            prelude + RUN,
+            "run",
+            f"--kubeconfig={kubeconfig}",
+            "--metrics-port=0",
+            *options,
+        ]
         self._process: subprocess.Popen[bytes] | None = None
         self._said_before = 0  # size of the log when the present process started
 

@@ -48,7 +48,7 @@ def test_a_healthy_installation_is_fine(world: World, asker: Asker, operator: Op
             ["ok", check]
             for check in (
                 *("kubernetes", "kinds", "operator", "clock", "admission", "dra"),
-                *("quotas", "pods", "retained", "leftovers", "rights"),
+                *("quotas", "security", "retained", "leftovers", "pods", "rights"),
             )
         ]
         assert lines[1] == "ok  kinds  3 kinds, as this version has them"

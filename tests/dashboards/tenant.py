@@ -100,11 +100,18 @@ def who() -> table.Panel:
     labels = ("allocation", "organization", "class", "sector", "region", "priority")
     return rows(
         "Allocations",
-        "Who is behind each allocation, and the moments of its window. Pods are evicted where workload is Drain, and "
+        "Who is behind each allocation, and the moments of its window. Pending pods: for 10 minutes no node has taken "
+        "them. Pods are evicted where workload is Drain, and "
         "data is deleted where deletionPolicy is Delete.",
         {label: SPELLED.get(label, label.capitalize()) for label in labels},
         Column("", latest("bitgoeul_allocation_info", *labels, where=WHERE)),
         Column("Namespaces", latest("bitgoeul_allocation_namespaces", "allocation", where=WHERE), COUNT),
+        Column(
+            "Pending pods",
+            latest("bitgoeul_allocation_pending_pods", "allocation", where=WHERE),
+            COUNT,
+            steps=((None, colors.GREY), (1, colors.WARNING)),
+        ),
         Column("Starts", as_date(moment("start")), DATE),
         Column("Ends", as_date(moment("expiry")), DATE),
         Column("Pods are evicted", as_date(moment("drain")), DATE),

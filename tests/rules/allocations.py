@@ -85,6 +85,18 @@ CASES = (
         labels=None,
     ),
     Case(
+        "BitgoeulAllocationPodsPending",
+        "no node takes three pods",
+        {of_blue("pending_pods"): Level(None, 3)},
+        BLUE,
+    ),
+    Case(
+        "BitgoeulAllocationPodsPending",
+        "all pods have found a node",
+        {IN_USE: 3},
+        labels=None,
+    ),
+    Case(
         "BitgoeulAllocationExpiringSoon",
         "the end is moved to the day after tomorrow",
         {EXPIRY: Level(LATER, DAYS_AHEAD), IN_USE: 3, OFFSET: 0},

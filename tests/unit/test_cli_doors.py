@@ -33,7 +33,7 @@ def test_a_door_opened_on_purpose_is_told_with_its_reason() -> None:
     """It is no fault, so that what is one stands out."""
     found = find(make_allocation("blue", podSecurity=RDMA), space("blue", "privileged"), make_allocation("green"))
     assert found == Finding(
-        "pods",
+        "security",
         Verdict.OK,
         "pod security is weaker than baseline on purpose: blue (privileged: RDMA needs IPC_LOCK)",
     )
@@ -69,4 +69,4 @@ def test_what_nobody_asked_for_is_a_warning(objects: list[Manifest]) -> None:
 )
 def test_other_namespaces_are_fine(objects: list[Manifest]) -> None:
     """Namespaces of others are their own business."""
-    assert find(*objects) == Finding("pods", Verdict.OK, "pod security is baseline or stricter everywhere")
+    assert find(*objects) == Finding("security", Verdict.OK, "pod security is baseline or stricter everywhere")

@@ -180,6 +180,16 @@ def test_what_is_left_over_is_found(objects: dict[Any, list[Manifest]], said: st
     assert found.verdict == ("ok" if said == "nothing" else "warn")
 
 
+def test_pods_that_no_node_takes_are_told() -> None:
+    """By the condition of their allocation; the fix says why."""
+    pends = {"type": "PodsPending", "status": "True", "reason": "PodsUnschedulable", "message": "8 pods have been …"}
+    stuck = make_allocation("blue", status={"conditions": [pends]})
+    objects = {**WELL.objects, TENANT_ALLOCATION: [stuck, make_allocation("green")]}
+    assert find("pods", objects=objects) == Finding(
+        "pods", Verdict.WARN, "1 allocation has pods that no node takes: blue", "bitgoeul why blue"
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -237,6 +247,7 @@ def test_what_is_printed() -> None:
         "warn  retained    data of deleted allocations is kept, and charged, in old; "
         "fix: kubectl get namespaces -l bitgoeul.dev/retained=true",
         "ok    leftovers   nothing without an allocation",
+        "ok    pods        no allocation has pods that no node takes",
         "warn  rights      dain may not list nodes; "
         f"fix: kubectl create clusterrole bitgoeul-reader --verb=get,list --resource={reads} && "
         "kubectl create clusterrolebinding bitgoeul-reader --clusterrole=bitgoeul-reader --user=dain",

@@ -99,3 +99,11 @@ def test_an_older_spec_and_no_status_are_told() -> None:
     assert "of an older spec" in own({**waits(), "observedGeneration": 0}).as_lines(wide=False)[0]
     with pytest.raises(NotReadyError, match="bitgoeul doctor"):
         own({})
+
+
+def test_pods_that_no_node_takes_are_told() -> None:
+    """To the tenant too, who sees no other status."""
+    pends = {"type": "PodsPending", "status": "True", "reason": "PodsUnschedulable", "message": "8 pods have been …"}
+    found = own({"phase": "Active", "conditions": [pends]}, lists=False)
+    assert found.reason == Reason.PODS_UNSCHEDULABLE
+    assert any(line.split()[:2] == ["Pods", "8"] for line in found.as_lines(wide=False))

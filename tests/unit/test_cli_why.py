@@ -215,8 +215,8 @@ def test_a_program_reads_the_same() -> None:
     """The shape is part of the documentation."""
     found = as_json(why([*CLUSTER, dated("held", 10), waiter("blue", 1, a100=8)]))
     assert list(found) == [
-        "name", "organization", "phase", "current", "reason", "message", "asks", "podSecurity", "window", "queue",
-        "turn", "advice", "next",
+        "name", "organization", "phase", "current", "reason", "message", "pods", "asks", "podSecurity", "window",
+        "queue", "turn", "advice", "next",
     ]  # fmt: skip
     assert found["queue"] == {
         "position": 1,
@@ -226,3 +226,12 @@ def test_a_program_reads_the_same() -> None:
         "ahead": [],
         "fitsNow": {"accelerators": {"a100": 6}, "storage": {}},
     }
+
+
+def test_pods_that_no_node_takes_are_told_with_whose_turn_it_is() -> None:
+    """All that is asked for is granted, and cannot be had."""
+    pends = {"type": "PodsPending", "status": "True", "reason": "PodsUnschedulable", "message": "8 pods have been …"}
+    found = why([*CLUSTER, holder("blue", 8)], phase="Active", conditions=[pends])
+    assert (found.reason, found.turn, found.pods) == ("PodsUnschedulable", Turn.ENGINEER, "8 pods have been …")
+    assert found.command == "kubectl get pods -n blue --field-selector status.phase=Pending"
+    assert "Pods  8 pods have been …" in [" ".join(line.split()).replace("Pods ", "Pods  ") for line in as_lines(found)]

@@ -14,7 +14,7 @@ from bitgoeul.metrics.reference import reference
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 ALL = [*(source.family for source in SOURCES), *FAMILIES]
-UNITS = {"namespaces", "devices", "bytes", "seconds", "petaflops", "nodes", "allocations", "requests"}
+UNITS = {"namespaces", "devices", "bytes", "seconds", "petaflops", "nodes", "allocations", "requests", "pods"}
 
 each_family = pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
 

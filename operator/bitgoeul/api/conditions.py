@@ -39,6 +39,7 @@ class ConditionType(StrEnum):
     EXPIRING = "Expiring"  # True: the end is near, or reached and being drained
     SUSPENDED = "Suspended"  # True: quota 0 by suspend or HoldAndDrain, while the window runs on
     POD_SECURITY_RELAXED = "PodSecurityRelaxed"  # True, else absent: pods may do more than the default level allows
+    PODS_PENDING = "PodsPending"  # True, else absent: pods have been Pending for long, as no node takes them
     # pools only
     OVERCOMMITTED = "Overcommitted"  # True: granted exceeds what the nodes give
     EXHAUSTED = "Exhausted"  # True: nothing is available while somebody waits
@@ -77,6 +78,7 @@ class Reason(StrEnum):
     NOTHING_TO_DO = "NothingToDo"
     IN_USE_EXCEEDS_GRANT = "InUseExceedsGrant"
     IN_USE_FITS = "InUseFits"
+    PODS_UNSCHEDULABLE = "PodsUnschedulable"
 
     # the end of the window, and suspension
     NOTICE_GIVEN = "NoticeGiven"

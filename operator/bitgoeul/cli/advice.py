@@ -82,6 +82,11 @@ BY_REASON = {
     Reason.DRAINING: Advice(Turn.TENANT, "delete pods or claims that are in the way", HOLDERS),
     Reason.DELETING: Advice(Turn.NOBODY, "pods are being evicted", HOLDERS),
     Reason.IN_USE_EXCEEDS_GRANT: Advice(Turn.TENANT, "delete the pods or claims that are too many", PODS),
+    Reason.PODS_UNSCHEDULABLE: Advice(
+        Turn.ENGINEER,
+        "see what the scheduler says: nodes may be tainted or taken by others, or a pod asks for more than a node has",
+        "kubectl get pods -n {namespace} --field-selector status.phase=Pending",
+    ),
     Reason.NOTICE_GIVEN: Advice(
         Turn.TENANT, "save what is needed before the end; a platform engineer can move it", PODS
     ),

@@ -21,7 +21,7 @@ from bitgoeul.planning.observed import namespace_view
 
 def check_pod_security(evidence: Evidence) -> Finding:
     """Compare the pod security level of each tenant namespace with what its allocation asks for."""
-    name = "pods"
+    name = "security"
     if TENANT_ALLOCATION in evidence.unserved:
         return Finding(name, Verdict.OK, "no allocation yet")
     refused = [kind.plural for kind in (NAMESPACE, TENANT_ALLOCATION) if kind not in evidence.objects]

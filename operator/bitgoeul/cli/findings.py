@@ -58,6 +58,7 @@ from bitgoeul.cluster.lease import runs_in
 from bitgoeul.controller.clock import MOST_SKEW_SECONDS
 from bitgoeul.controller.preflight import check_version
 from bitgoeul.desired.admission_policies import build_pool_policies
+from bitgoeul.desired.allocation_status import pending_message
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.tenant_policies import POLICY_NAME, build_tenant_policies
 from bitgoeul.errors import UserError
@@ -85,6 +86,7 @@ def examine(evidence: Evidence) -> list[Finding]:
         check_pod_security,
         check_retained,
         check_leftovers,
+        check_pods,
         check_rights,
     )
     return [check(evidence) for check in checks]
@@ -360,6 +362,19 @@ def is_left(obj: Object, allocations: set[str], namespace: NamespaceView | None)
     if not ours(obj) or not owner or owner in allocations or obj["metadata"].get("deletionTimestamp"):
         return False
     return namespace is None or not (namespace.retained or namespace.terminating)
+
+
+def check_pods(evidence: Evidence) -> Finding:
+    """Whether tenants can have what they were granted: their allocations tell of pods that no node takes."""
+    name = "pods"
+    allocations = evidence.objects.get(TENANT_ALLOCATION)
+    if allocations is None:
+        return unread(name, f"list {TENANT_ALLOCATION.plural}")
+    stuck = sorted(obj["metadata"]["name"] for obj in allocations if pending_message(obj.get("status") or {}))
+    if not stuck:
+        return Finding(name, Verdict.OK, "no allocation has pods that no node takes")
+    found = f"{count(len(stuck), 'allocation has', 'allocations have')} pods that no node takes: {named(stuck)}"
+    return Finding(name, Verdict.WARN, found, f"bitgoeul why {stuck[0]}")
 
 
 def check_rights(evidence: Evidence) -> Finding:

@@ -15,7 +15,7 @@ from bitgoeul.cli.expiring import left_text
 from bitgoeul.cli.output import amounts_in_brief, format_facts, instant_of
 from bitgoeul.cli.picture import present
 from bitgoeul.cli.why import command_for, enforcement_headline, shortage_text
-from bitgoeul.desired.allocation_status import headline_condition, holdings
+from bitgoeul.desired.allocation_status import headline_condition, holdings, pending_message
 from bitgoeul.desired.pod_security import pod_security_text
 from bitgoeul.errors import NotReadyError
 from bitgoeul.planning.allocations import Allocation, Amounts, read_allocation, read_grant
@@ -78,6 +78,7 @@ class Own:
             ("Asks", amounts_in_brief(allocation.ask) if dict(granted) != dict(allocation.ask) or not held else ""),
             ("In use", in_use_text(used) if held else ""),
             ("Too much", excess_text(allocation)),
+            ("Pods", pending_message(self.status)),
             ("Window", window_text(allocation.recorded, self.now)),
             ("Notices", notices_text(self.notices, self.now)),
             ("After the end", after_text(allocation.recorded)),

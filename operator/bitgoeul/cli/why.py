@@ -27,7 +27,7 @@ from bitgoeul.cli.completion import allocation_names
 from bitgoeul.cli.output import amounts_in_brief, brief, format_facts, instant_of, print_data
 from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.cli.queue import Waiter, line_up
-from bitgoeul.desired.allocation_status import headline_condition, holdings, instant
+from bitgoeul.desired.allocation_status import headline_condition, holdings, instant, pending_message
 from bitgoeul.desired.pod_security import pod_security_text
 from bitgoeul.errors import NotReadyError, UserError
 from bitgoeul.planning.allocations import Allocation, Amounts, Share
@@ -50,6 +50,7 @@ class Answer:
 
     Attributes:
         current: Whether the phase is about the newest spec.
+        pods: What is told of pods that no node takes; empty: nothing.
         ahead: Those that stand before it and want a pool that it wants too.
         fits: What of one pool could start now, everything else as asked; empty: nothing, or all is there.
     """
@@ -60,6 +61,7 @@ class Answer:
     current: bool
     reason: str
     message: str
+    pods: str
     ahead: tuple[str, ...]
     fits: Amounts
     turn: Turn
@@ -112,6 +114,7 @@ def explain(snapshot: Snapshot, plan: Plan, name: str, status: Mapping[str, Any]
         current=current,
         reason=reason,
         message=message,
+        pods=pending_message(status),
         ahead=ahead_of(standing, decision, line_up(snapshot, plan)),
         fits=fitting(snapshot, plan, standing),
         turn=advice.turn,
@@ -154,9 +157,17 @@ def headline(decision: Decision, status: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def enforcement_headline(status: Mapping[str, Any]) -> tuple[str, str]:
-    """The reason that matters of one that has all that it asks for: too much in use, a near end, else enforcement."""
+    """
+    The reason that matters of one that has all that it asks for.
+
+    Too much in use goes before pods that no node takes, these before a near end, and all before enforcement.
+    """
     said = {str(one.get("type")): one for one in status.get("conditions") or ()}
-    for kind, bad in ((ConditionType.WITHIN_GRANT, "False"), (ConditionType.EXPIRING, "True")):
+    for kind, bad in (
+        (ConditionType.WITHIN_GRANT, "False"),
+        (ConditionType.PODS_PENDING, "True"),
+        (ConditionType.EXPIRING, "True"),
+    ):
         found = said.get(kind)
         if found and found.get("status") == bad:
             return str(found.get("reason", "")), str(found.get("message", ""))
@@ -253,6 +264,7 @@ def as_lines(answer: Answer) -> list[str]:
     facts = [
         ("Asks", amounts_in_brief(allocation.ask)),
         ("Window", window_text(decision)),
+        ("Pods", answer.pods),
         ("Since", day(moment(entry.since)) if entry else ""),
         ("Short now", shortage_text(entry.blocked_by) if entry else ""),
         ("Ahead", names_text(answer.ahead)),
@@ -308,6 +320,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "current": answer.current,
         "reason": answer.reason,
         "message": answer.message,
+        "pods": answer.pods or None,
         "asks": holdings(allocation.ask),
         "podSecurity": pod_security_text(allocation) or None,
         "window": None

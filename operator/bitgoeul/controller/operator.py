@@ -34,6 +34,7 @@ from bitgoeul.controller.handlers import watch
 from bitgoeul.controller.health import Health
 from bitgoeul.controller.lingering import Lingering
 from bitgoeul.controller.milestones import Milestones
+from bitgoeul.controller.pending import PendingWatch
 from bitgoeul.controller.planner import Planner, Round
 from bitgoeul.controller.pools import Pools
 from bitgoeul.controller.preflight import check_cluster, until_a_kind_is_removed
@@ -47,6 +48,7 @@ from bitgoeul.errors import ClusterError
 from bitgoeul.metrics.collector import State, StateCollector
 from bitgoeul.metrics.instruments import Instruments
 from bitgoeul.metrics.server import Server
+from bitgoeul.planning.pending import PENDING_AFTER
 from bitgoeul.planning.pools import PoolKey, accelerator, storage
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class Options:
         workers: Allocations and pools that are worked on at the same time.
         clock_offset: Shifts the time by which is planned; Lease, Events and transition times keep to the real one.
         trial_pod: What the trial pods say, so that other policies of the cluster let them through.
+        pending_after: How long a pod waits for a node before its allocation tells of it.
     """
 
     metrics_host: str = "127.0.0.1"
@@ -80,6 +83,7 @@ class Options:
     workers: int = 16
     clock_offset: timedelta = timedelta(0)
     trial_pod: TrialPod = field(default_factory=TrialPod)
+    pending_after: timedelta = PENDING_AFTER
 
 
 class Operator:
@@ -140,6 +144,7 @@ class Operator:
         self._pools = Pools(
             self.cache, writer, self.planner, self._recorder, corrections, unkept, clock, self._mark_pools
         )
+        self._pending = PendingWatch(self.cache, api, self.planner, clock, self._options.pending_after)
         self.cache.listener = Router(self.cache, self.planner, self.queue.add)
         self.instruments.registry.register(StateCollector(self._state))
         self._server: Server | None = None
@@ -193,6 +198,7 @@ class Operator:
             self._task(self._plan(), "planner"),
             self._task(self._recorder.run(), "events"),
             self._task(self._audit(), "audit"),
+            self._task(self._watch_pending(), "pending pods"),
             self._task(self._beat(), "heartbeat"),
             self._task(until_a_kind_is_removed(self._api), "kinds"),
             *(self._task(self._work(), f"worker {number}") for number in range(self._options.workers)),
@@ -260,6 +266,10 @@ class Operator:
     async def _plan(self) -> None:
         await self._leading.wait()
         await self.planner.run()
+
+    async def _watch_pending(self) -> None:
+        await self._leading.wait()
+        await self._pending.run()
 
     async def _work(self) -> None:
         while True:

@@ -45,6 +45,7 @@ from bitgoeul.planning.decisions import Decision, Plan
 from bitgoeul.planning.life import Course
 from bitgoeul.planning.moments import moment
 from bitgoeul.planning.observed import QuotaView
+from bitgoeul.planning.pending import Pending, PendingPods
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import PoolKey
 from bitgoeul.planning.sightings import Tracks, believe
@@ -144,6 +145,7 @@ class Planner:
         self._refused: dict[str, Refusal] = {}  # by UID: promises that the API server does not take
         self._tracks: Tracks = {}  # what nodes have shown; a restart believes what it sees
         self._falls_at: float | None = None  # when a fall that is held back is believed, on the monotonic clock
+        self._pending: Pending | None = None  # None: nobody has looked yet
         self.round: Round | None = None  # None: nothing decided yet
 
     def wake(self) -> None:
@@ -154,6 +156,12 @@ class Planner:
         """The same, for what comes in streams and is not urgent."""
         if self._timer is None and not self._wanted.is_set():
             self._timer = asyncio.get_running_loop().call_later(seconds, self._ring)
+
+    def set_pending(self, pending: Pending) -> None:
+        """Take in which pods of tenants no node takes."""
+        if pending != self._pending:
+            self._pending = pending
+            self.wake()
 
     def _ring(self) -> None:
         self._timer = None
@@ -195,7 +203,7 @@ class Planner:
         observed, entries = observe(self._cache, self._counted)
         belief = believe(self._tracks, observed.nodes, observed.accelerator_pools, time.monotonic())
         self._tracks, self._falls_at = belief.tracks, belief.due
-        observed = replace(observed, nodes=belief.nodes)
+        observed = replace(observed, nodes=belief.nodes, pending=self._pending)
         classes = storage_classes(self._cache)
         with collector_paused():
             current, changes = await asyncio.to_thread(
@@ -383,7 +391,8 @@ def compare(previous: Round | None, current: Round) -> Changes:
     for name, decision in current.plan.decisions.items():
         before, now = previous.standings.get(name), current.standings[name]
         same_spec = before is not None and before.allocation.generation == now.allocation.generation
-        if not same_spec or previous.plan.decisions.get(name) != decision:
+        pends = pending_of(previous.snapshot, decision.uid) != pending_of(current.snapshot, decision.uid)
+        if not same_spec or pends or previous.plan.decisions.get(name) != decision:
             allocations.append(name)
     pools = [
         key
@@ -391,6 +400,11 @@ def compare(previous: Round | None, current: Round) -> Changes:
         if previous.snapshot.pools.get(key) != pool or previous.plan.pools.get(key) != current.plan.pools[key]
     ]
     return Changes(tuple(allocations), tuple(pools), previous.world != current.world)
+
+
+def pending_of(snapshot: Snapshot, uid: str) -> PendingPods | None:
+    """The pods of one allocation that no node takes, as far as anybody has looked."""
+    return (snapshot.pending or {}).get(uid)
 
 
 def observe(

@@ -12,17 +12,25 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bitgoeul.api.conditions import ConditionType, Phase
+from bitgoeul.api.conditions import ConditionType, Phase, Reason
 from bitgoeul.api.names import QUOTA_NAME
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.events import Recorder
 from bitgoeul.cluster.kinds import RESOURCE_QUOTA, TENANT_ALLOCATION
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.milestones import Milestones
-from bitgoeul.desired.allocation_status import Progress, build_allocation_status, holdings, news, notice_of
+from bitgoeul.desired.allocation_status import (
+    Progress,
+    build_allocation_status,
+    holdings,
+    news,
+    notice_of,
+    pending_message,
+)
 from bitgoeul.desired.pod_security import level_news
 from bitgoeul.planning.allocations import Allocation, Amounts
 from bitgoeul.planning.decisions import Decision
+from bitgoeul.planning.pending import Pending
 
 # One that is Ready stays so while a repair or a raise is enforced, and one that is being set up is told once; only what
 # lasts longer than this is worth a word.
@@ -68,12 +76,14 @@ class Reporter:
         self._due: dict[str, float] = {}
         self._unready_since: dict[str, float] = {}
 
-    async def report(self, entry: Entry, decision: Decision, in_use: Amounts, progress: Progress) -> float | None:
+    async def report(
+        self, entry: Entry, decision: Decision, in_use: Amounts, progress: Progress, pending: Pending | None
+    ) -> float | None:
         """Write the status if it says something new; returns in how many seconds to look again, if at all."""
         allocation: Allocation = entry.view
         written = entry.obj.get("status") or {}
         status = build_allocation_status(
-            allocation, decision, allocation.granted, in_use, progress, written, self._clock()
+            allocation, decision, allocation.granted, in_use, progress, written, self._clock(), pending
         )
         if status == written:
             self._unready_since.pop(allocation.name, None)
@@ -136,6 +146,9 @@ class Reporter:
         for told in (news(written, status), level_news(written, status)):
             if told is not None:
                 self._record(obj, allocation, *told)
+        message = pending_message(status)
+        if message and not pending_message(written):
+            self._record(obj, allocation, Reason.PODS_UNSCHEDULABLE, message, warning=True)
 
     def _record(self, obj: Mapping[str, Any], allocation: Allocation, reason: str, message: str, warning: bool) -> None:
         self._recorder.record(TENANT_ALLOCATION, obj, reason, message, warning=warning)

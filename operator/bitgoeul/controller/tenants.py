@@ -264,7 +264,8 @@ class Tenants:
         if found is None or latest.view.generation != entry.view.generation:
             return None
         decision, current = found
-        return await self._reporter.report(latest, decision, self._holdings.in_use(latest.view, current), progress)
+        in_use, pending = self._holdings.in_use(latest.view, current), current.snapshot.pending
+        return await self._reporter.report(latest, decision, in_use, progress, pending)
 
     async def _take_back(self, entry: Entry) -> None:
         """Withdraw a promise on which nothing is enforced yet."""

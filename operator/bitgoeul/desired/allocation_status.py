@@ -17,6 +17,7 @@ from bitgoeul.planning.checks import amount_text
 from bitgoeul.planning.decisions import Decision, QueueEntry, Window
 from bitgoeul.planning.life import Course, Halt
 from bitgoeul.planning.moments import FOREVER, date, day
+from bitgoeul.planning.pending import Pending, pending_text
 from bitgoeul.planning.pools import PoolKind
 
 MAX_SUMMARY = 1024  # as the schema says; 16 pools with the longest names go beyond
@@ -56,6 +57,7 @@ def build_allocation_status(
     progress: Progress,
     written: Mapping[str, Any],
     now: datetime,
+    pending: Pending | None = None,
 ) -> dict[str, Any]:
     """
     Build the whole status.
@@ -64,6 +66,7 @@ def build_allocation_status(
         grant: What status.grant is to say; the caller answers for it.
         written: The status as it stands, for transition times.
         now: Wall time.
+        pending: Pods that no node takes; None: nobody has looked yet, so that what is written of it stays.
     """
     placed = decision.course is not Course.NOTHING  # there are namespaces, in force or not
     ready = decision.admitted and progress.ready and not allocation.deleting
@@ -76,7 +79,10 @@ def build_allocation_status(
             **when(allocation, decision),
         },
         "conditions": merge_conditions(
-            conditions(allocation, decision, grant, progress, ready, types_of(written)),
+            [
+                *conditions(allocation, decision, grant, progress, ready, types_of(written)),
+                *pods_pending(allocation, decision, pending, written),
+            ],
             written.get("conditions") or (),
             allocation.generation,
             now,
@@ -249,6 +255,28 @@ def with_grant(decision: Decision, grant: Amounts, progress: Progress, ready: bo
             ConditionType.WITHIN_GRANT, within, Reason.IN_USE_FITS if within else Reason.IN_USE_EXCEEDS_GRANT, excess
         ),
     ]
+
+
+def pods_pending(
+    allocation: Allocation, decision: Decision, pending: Pending | None, written: Mapping[str, Any]
+) -> list[Condition]:
+    """The condition that pods of one in force have been Pending for long; none where there are no such."""
+    if not decision.admitted or allocation.deleting:
+        return []
+    if pending is None:
+        message = pending_message(written)
+    else:
+        found = pending.get(allocation.uid)
+        message = pending_text(found) if found else ""
+    return [Condition(ConditionType.PODS_PENDING, True, Reason.PODS_UNSCHEDULABLE, message)] if message else []
+
+
+def pending_message(status: Mapping[str, Any]) -> str:
+    """What a status says of pods that no node takes; empty where it says nothing."""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == ConditionType.PODS_PENDING and condition.get("status") == "True":
+            return str(condition.get("message", ""))
+    return ""
 
 
 def expiring(decision: Decision, progress: Progress) -> Condition:

@@ -44,6 +44,7 @@ TYPES = (
     ConditionType.EXPIRING,
     ConditionType.SUSPENDED,
     ConditionType.POD_SECURITY_RELAXED,
+    ConditionType.PODS_PENDING,
 )
 
 
@@ -97,6 +98,15 @@ def condition_rows(state: State) -> Iterator[Row]:
         name = standing.allocation.name
         for condition in conditions_of(state.statuses.get(name, {})):
             yield (name, *condition), 1
+
+
+def pending_rows(state: State) -> Iterator[Row]:
+    """How many pods no node takes, of each that is in force and has such."""
+    pending = state.snapshot.pending or {}
+    for standing, decision in state.decided():
+        found = pending.get(standing.allocation.uid)
+        if found is not None and decision.admitted:
+            yield (standing.allocation.name,), found.pods
 
 
 def namespace_rows(state: State) -> Iterator[Row]:
@@ -186,6 +196,14 @@ ALLOCATION_SOURCES = (
         f"force, and why. Absent: at the default, {DEFAULT_LEVEL}.",
         pod_security_rows,
         values={"level": tuple(PodSecurityLevel)},
+    ),
+    gauge(
+        "bitgoeul_allocation_pending_pods",
+        ("allocation",),
+        "Pods of the allocation that have been Pending for 10 minutes because no node takes them; pods that are held "
+        "back by scheduling gates are not counted. Looked at once a minute. Absent: none.",
+        pending_rows,
+        unit="pods",
     ),
     gauge(
         "bitgoeul_allocation_namespaces",

@@ -16,6 +16,7 @@ from bitgoeul.api.accelerator_pool import StopPolicy
 from bitgoeul.planning.allocations import Allocation, Amounts, at_least, total
 from bitgoeul.planning.moments import moment
 from bitgoeul.planning.observed import NamespaceView, NodeView, QuotaView
+from bitgoeul.planning.pending import Pending
 from bitgoeul.planning.pools import Pool, PoolKey, measure_accelerators, measure_storage
 
 
@@ -29,6 +30,7 @@ class Observed:
     nodes: tuple[NodeView, ...] = ()
     namespaces: Mapping[str, NamespaceView] = field(default_factory=dict)
     quotas: tuple[QuotaView, ...] = ()
+    pending: Pending | None = None  # None: nobody has looked yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Snapshot:
     draining: frozenset[PoolKey] = frozenset()
     # Pools that grant nothing new: being deleted, not readable, or with the class of an older one.
     flawed: frozenset[PoolKey] = frozenset()
+    # Pods that no node takes, by UID of the allocation; no decision depends on them. None: nobody has looked yet.
+    pending: Pending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ def build_snapshot(observed: Observed, now: datetime, wall: datetime | None = No
         live=frozenset(allocation.uid for allocation in observed.allocations),
         flawed=frozenset(key for key, pool in pools.items() if pool.deleting or pool.problem or pool.shadowed_by),
         draining=frozenset(key for key, pool in pools.items() if pool.stop is StopPolicy.HOLD_AND_DRAIN),
+        pending=observed.pending,
     )
 
 
