@@ -58,6 +58,15 @@ class Writer:
         params = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
         return self._learn(kind, await self._send("POST", path, obj, params=params))
 
+    async def make(self, obj: Mapping[str, Any]) -> Object:
+        """Create; what exists all the same has lost our label, so that it was not seen, and is brought back."""
+        try:
+            return await self.create(obj)
+        except ApiError as error:
+            if not error.already_exists:
+                raise
+            return await self.apply(obj)
+
     async def patch_status(self, kind: Kind, obj: Mapping[str, Any], status: Mapping[str, Any]) -> Object:
         """
         Replace an object's status by what differs, if the object is still the version that was looked at.

@@ -91,7 +91,7 @@ class Closing:
         settled = all(await together(closing))
         for name, namespace in owned.items():
             if namespace.view.terminating:
-                await self._keeper.lower_in_going(closed(name, allocation), current.world)
+                await self._keeper.quotas.lower_in_going(closed(name, allocation), current.world)
         since = evicted_since(decision) if begun and not held_up else None
         pods = sum([await self._eviction.all_of(name, since) for name in open_ones])
         if erasing:

@@ -92,10 +92,10 @@ class Enforcement:
         floors = {name: self._holdings.of(ns, allocation, current).floor for name, ns in lay.owned.items()}
         await together(self._keeper.open(targets[name], floors.get(name, {})) for name in lay.staying)
         places = self._places(allocation, decision, lay)  # only now do new namespaces have their UID
-        settled = await together(self._keeper.set_quota(targets[name], current.world) for name in lay.staying)
+        settled = await together(self._keeper.quotas.set(targets[name], current.world) for name in lay.staying)
         gone = [await self._leave(targets[name], allocation, current) for name in lay.leaving]
         for name in lay.vanishing:
-            await self._keeper.lower_in_going(targets[name], current.world)
+            await self._keeper.quotas.lower_in_going(targets[name], current.world)
         done = dict.fromkeys(targets, False)
         behind = Progress(namespaces=done, places=places)
         if lay.going:
@@ -146,7 +146,7 @@ class Enforcement:
     async def hold_still(self, allocation: Allocation, current: Round) -> None:
         """For an allocation whose spec cannot be read: all stays as it is, but the world keeps its zeros everywhere."""
         for name in self._cache.owned_namespaces(allocation.uid):
-            await self._keeper.name_missing(name, current.world)
+            await self._keeper.quotas.name_missing(name, current.world)
 
     async def _survey(self, allocation: Allocation, decision: Decision, current: Round) -> Lay:
         for name, uid in allocation.place_uids.items():

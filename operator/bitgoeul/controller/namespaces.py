@@ -19,7 +19,6 @@ from bitgoeul.api.names import (
     CLOSED_ANNOTATION,
     MANAGED_BY,
     MANAGED_BY_LABEL,
-    QUOTA_NAME,
     RESUMED_ANNOTATION,
     RETAINED_LABEL,
 )
@@ -32,7 +31,6 @@ from bitgoeul.cluster.kinds import (
     MUTATING_BINDING,
     MUTATING_POLICY,
     NAMESPACE,
-    RESOURCE_QUOTA,
     ROLE_BINDING,
     STATEFUL_SET,
     VALIDATING_BINDING,
@@ -42,12 +40,12 @@ from bitgoeul.cluster.kinds import (
 )
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.corrections import Corrections
+from bitgoeul.controller.quotas import QuotaKeeper
 from bitgoeul.controller.trial import Obstacle, read_refusal, used_up
 from bitgoeul.controller.unkept import Unkept
 from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, policy_name
-from bitgoeul.desired.drift import Difference, differs
+from bitgoeul.desired.drift import differs
 from bitgoeul.desired.namespace import amend_namespace, build_namespace, closing_marks, left_over
-from bitgoeul.desired.resource_quota import build_resource_quota, empty_hard, limits_capacity, stale_keys
 from bitgoeul.desired.role_bindings import build_role_bindings, tenant_role
 from bitgoeul.desired.tenant_policies import POLICY_NAME as TENANT_POLICY
 from bitgoeul.desired.tenant_policies import build_tenant_proof_pod, refused_for_grace
@@ -84,6 +82,7 @@ class NamespaceKeeper:
         self._writer = writer
         self._corrections = corrections
         self._unkept = unkept
+        self.quotas = QuotaKeeper(cache, writer, corrections, unkept)
         self._clock = clock
         self._trial = trial
         self._proved: set[tuple[str, ...]] = set()  # versions of policies that were seen to act
@@ -105,7 +104,7 @@ class NamespaceKeeper:
 
     async def _write(self, obj: Manifest, entry: Entry | None) -> Object:
         if entry is None:
-            return await self._make(obj)
+            return await self._writer.make(obj)
         try:
             return await self._writer.apply(obj)
         except ApiError as error:
@@ -113,16 +112,7 @@ class NamespaceKeeper:
             if error.status != 422 or "roleRef" not in obj:
                 raise
             await self._writer.delete(BY_KIND[obj["kind"]], entry.obj)
-            return await self._make(obj)
-
-    async def _make(self, obj: Manifest) -> Object:
-        """Create; what exists all the same has lost our label, so that it was not seen, and is brought back."""
-        try:
-            return await self._writer.create(obj)
-        except ApiError as error:
-            if not error.already_exists:
-                raise
-            return await self._writer.apply(obj)
+            return await self._writer.make(obj)
 
     async def open(self, target: NamespaceTarget, floor: Amounts, *, take_over_from: str = "") -> None:
         """
@@ -218,7 +208,7 @@ class NamespaceKeeper:
             if stands or await self._mark(entry, marks):
                 self._corrections.stands(marks, written=not stands)
         await self.revoke_access(target, members)
-        settled = await self.set_quota(target, world)
+        settled = await self.quotas.set(target, world)
         if settled:
             await self.give_access(target, members)
         return settled
@@ -247,86 +237,9 @@ class NamespaceKeeper:
         mark = {"metadata": {"uid": entry.uid, "annotations": {CLOSED_ANNOTATION: None}}}
         await self._writer.merge(NAMESPACE, namespace, mark)
 
-    async def name_missing(self, namespace: str, world: World) -> None:
-        """Add the zeros of pools that a quota does not name yet, and leave the rest of it as it is."""
-        entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace)
-        if entry is None:
-            return
-        hard = entry.obj["spec"].get("hard") or {}
-        named = build_resource_quota(NamespaceTarget(namespace, "", ""), world)["spec"]["hard"]
-        missing = {key: "0" for key in named if key not in hard and limits_capacity(key)}
-        if missing:
-            await self._writer.merge(RESOURCE_QUOTA, QUOTA_NAME, {"spec": {"hard": missing}}, namespace)
-
-    async def set_quota(self, target: NamespaceTarget, world: World) -> bool:
-        """
-        Write the quota; True when the quota that is enforced is the one wanted.
-
-        A quota is made with 0 of everything and raised afterwards, so that a late creation never adds capacity.
-        """
-        quota = build_resource_quota(target, world)
-        entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, target.name)
-        if entry is not None and self._unkept.waits(quota, entry.obj):
-            return False
-        if entry is None:
-            await self._make(empty_hard(quota))
-        written = entry is None or differs(quota, entry.obj)
-        if written:
-            await self._writer.apply(quota)
-        dropped = await self._drop_stale_keys(quota)
-        stands = self._stands(quota)
-        if stands:
-            self._corrections.stands(quota, written=written or dropped)
-        return stands and self.settled(target.name)
-
-    def _stands(self, quota: Manifest) -> bool:
-        """Whether a quota stands as it was written, with no limit of capacity beside it."""
-        namespace = quota["metadata"]["namespace"]
-        entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace)
-        if entry is None:
-            return False
-        stale = next(iter(stale_keys(quota, entry.obj)), None)
-        left = Difference(f"spec.hard.{stale}", None, entry.obj["spec"]["hard"][stale]) if stale else None
-        return self._unkept.judge(quota, entry.obj, left)
-
     def bars(self, namespace: str) -> str:
         """Return why nobody new may be let into a namespace; empty: nothing bars."""
         return self._unkept.bars(namespace)
-
-    async def lower_in_going(self, target: NamespaceTarget, world: World) -> None:
-        """Lower the quota of a namespace that is being deleted, where it is still there; it cannot be made any more."""
-        if self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, target.name) is not None:
-            try:
-                await self.set_quota(target, world)
-            except ApiError as error:
-                if not (error.not_found or error.terminating):
-                    raise
-
-    def proves(self, namespace: Entry) -> bool:
-        """Whether a list of pods tells all that a namespace holds from now on: nothing new can begin unseen."""
-        name = namespace.view.name
-        gone = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, name) is None and namespace.view.terminating
-        return gone or self.settled(name)
-
-    def settled(self, namespace: str) -> bool:
-        """Whether the quota controller has confirmed the quota as it stands."""
-        entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace)
-        return entry is not None and bool(entry.view.settled)
-
-    async def _drop_stale_keys(self, quota: Manifest) -> bool:
-        """
-        Remove limits of capacity that are no longer stated, such as cpu once no pool says what comes with a device.
-
-        True when there were any.
-
-        With null, because apply leaves a key that also stands in another manager's fields.
-        """
-        namespace = quota["metadata"]["namespace"]
-        entry = self._cache.get(RESOURCE_QUOTA, QUOTA_NAME, namespace)
-        stale = dict.fromkeys(stale_keys(quota, entry.obj)) if entry else {}
-        if stale:
-            await self._writer.merge(RESOURCE_QUOTA, QUOTA_NAME, {"spec": {"hard": stale}}, namespace)
-        return bool(stale)
 
     async def prove_policies(self, target: NamespaceTarget, world: World) -> Obstacle | None:
         """

@@ -55,7 +55,7 @@ class Takedown:
                 continue
             target = NamespaceTarget(name, allocation.name, allocation.uid)
             if namespace.view.terminating:
-                await self._keeper.lower_in_going(closed(target), world)
+                await self._keeper.quotas.lower_in_going(closed(target), world)
                 remaining.append(going_text(namespace.obj))
                 continue
             held = await self.empty(target, world, deleted_at)
@@ -80,7 +80,7 @@ class Takedown:
         """
         ended = ended or self._ended.setdefault(target.name, self._clock())
         await self._keeper.remove_access(target.name)
-        if not await self._keeper.set_quota(closed(target), world):
+        if not await self._keeper.quotas.set(closed(target), world):
             return self._keeper.bars(target.name) or f"the quota in {target.name} is not down yet"
         pods = await unfinished_pods(self._api, target.name)
         if not pods:
@@ -97,7 +97,7 @@ class Takedown:
         if delete:
             await self._keeper.delete(NAMESPACE, entry)
             return False  # its own event brings the key back when it is gone
-        if not await self._keeper.set_quota(closed(target), world):
+        if not await self._keeper.quotas.set(closed(target), world):
             return False
         if amend_namespace(closed(target), entry.obj) is not None:
             await self._keeper.mark_claims(target.name, retained=True)
@@ -128,7 +128,7 @@ class Takedown:
         await self._keeper.remove_access(name)
         if not view.retained:
             pods = await unfinished_pods(self._api, name)
-            if pods and await self._keeper.set_quota(self._as_held(target, world), world):
+            if pods and await self._keeper.quotas.set(self._as_held(target, world), world):
                 ended = self._ended.setdefault(name, self._clock())
                 await send_off(self._writer, pods, ended, self._clock)
             # Afterwards as with any other: what has come up meanwhile is seen when the quota is down.

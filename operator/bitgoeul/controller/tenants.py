@@ -222,7 +222,7 @@ class Tenants:
         """Lower status.grant of one that is being deleted to what is still held, whatever else holds its namespaces."""
         allocation: Allocation = entry.view
         owned = list(self._cache.owned_namespaces(allocation.uid).values())
-        if not allocation.granted or not all(self._keeper.proves(namespace) for namespace in owned):
+        if not allocation.granted or not all(self._keeper.quotas.proves(namespace) for namespace in owned):
             return
         held = await self._holdings.in_truth(owned, allocation, current)
         lowered = positive({pool: min(amount, held.get(pool, 0)) for pool, amount in allocation.granted.items()})
@@ -289,8 +289,7 @@ def with_unkept(progress: Progress, texts: list[str]) -> Progress:
     said = [text for text in texts if text not in progress.message]
     if not said:
         return progress
-    if progress.ready and progress.reason in (Reason.PROVISIONED, Reason.APPLY_FAILED):
-        unmade = [] if progress.provisioned else [progress.message]
-        return replace(progress, provisioned=False, reason=Reason.APPLY_FAILED, message="; ".join([*unmade, *said]))
-    message = "; ".join([*filter(None, [progress.message]), *said])
-    return replace(progress, provisioned=False, message=message)
+    if progress.ready:
+        open_ends = [progress.message] if progress.draining or not progress.provisioned else []
+        return replace(progress, provisioned=False, reason=Reason.APPLY_FAILED, message="; ".join([*said, *open_ends]))
+    return replace(progress, provisioned=False, message="; ".join([*filter(None, [progress.message]), *said]))

@@ -133,7 +133,7 @@ class Tenant:
 
     async def _take_back(self, number: int) -> None:
         path = POD.path(f"train-{number}", self.tester.namespace)
-        await self.api.request("DELETE", path, {"gracePeriodSeconds": 0}, headers=self.headers)
+        await self.api.request("DELETE", path, {"gracePeriodSeconds": 1}, headers=self.headers)
 
     async def _counted(self) -> int:
         """Devices that the quota says are used."""
