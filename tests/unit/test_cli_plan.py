@@ -8,7 +8,8 @@ import pytest
 
 from bitgoeul.api.conditions import Phase, Reason
 from bitgoeul.cli.picture import Picture
-from bitgoeul.cli.plan import as_json, as_row, print_comparison, read_time
+from bitgoeul.cli.plan import read_time
+from bitgoeul.cli.plan_output import Answer, as_json, as_row, print_answer
 from bitgoeul.errors import UserError
 from bitgoeul.planning.moments import moment
 from bitgoeul.planning.pools import accelerator
@@ -76,7 +77,7 @@ def test_texts_follow_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     """Why those of interest do not start, which pool is short, and the summary as the last line."""
     short = Shortage(accelerator("a100"), moment(NOW), 4, ("red",))
     rows = (row(None, waits(3), subject=True), row(waits(1), waits(2), "late"), row(waits(2), waits(1), "early"))
-    print_comparison(Comparison(rows, (short,)), "2027-02-01")
+    print_answer(Answer(Comparison(rows, (short,))), moment(NOW), "2027-02-01")
     assert capsys.readouterr().out.splitlines()[4:] == [
         "",
         "blue  WaitingForCapacity: needs 8 of a100",
@@ -89,8 +90,8 @@ def test_texts_follow_the_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_programs_get_a_documented_shape() -> None:
     """Moments in UTC, shifts in seconds, what is not known as null."""
     picture = Picture(Observed(), {}, NOW, timedelta(hours=-72))
-    found = as_json(Comparison((row(waits(3), waits(5)), row(None, waits(None))), ()), picture, NOW)
-    assert list(found) == ["time", "clockOffset", "allocations", "overcommitted", "summary"]
+    found = as_json(Answer(Comparison((row(waits(3), waits(5)), row(None, waits(None))), ())), picture, NOW)
+    assert list(found) == ["time", "clockOffset", "allocations", "notCounted", "overcommitted", "summary"]
     assert (found["time"], found["clockOffset"]) == ("2027-01-01T00:00:00Z", "-72h")
     assert found["summary"] == {"later": 1, "earlier": 0, "refused": 0, "text": "1 starts later"}
     moved, new = found["allocations"]
@@ -113,6 +114,7 @@ def test_programs_get_a_documented_shape() -> None:
         "movesSeconds": 2 * 86_400,
         "later": True,
         "earlier": False,
+        "consequences": {"evictions": [], "accessLost": [], "namespaces": [], "data": []},
     }
     assert (new["before"], new["after"]["starts"], new["movesSeconds"]) == (None, None, None)
 

@@ -6,24 +6,24 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
 from bitgoeul.api import TenantAllocation
-from bitgoeul.api.quantities import format_duration, format_offset, parse_duration
+from bitgoeul.api.quantities import format_duration, parse_duration
 from bitgoeul.api.values import MAX_DEVICES
 from bitgoeul.cli.calendar import known_text
 from bitgoeul.cli.completion import accelerator_pool_names
+from bitgoeul.cli.consequences import look_into
 from bitgoeul.cli.lengths import read_length
-from bitgoeul.cli.output import amounts_in_brief, brief, instant_of, print_data, print_next, print_table, shift_text
+from bitgoeul.cli.output import print_data, print_next
 from bitgoeul.cli.picture import Picture, Target, ask_cluster, output_option, read_picture, target_options
+from bitgoeul.cli.plan_output import Answer, as_json, print_answer
 from bitgoeul.cluster.client import JSON_PATCH, Api, ApiError
 from bitgoeul.cluster.kinds import BY_KIND
-from bitgoeul.desired.allocation_status import holdings
-from bitgoeul.desired.pool_status import as_field
 from bitgoeul.errors import QuantityError, UserError
 from bitgoeul.planning.decisions import Plan
 from bitgoeul.planning.moments import day, moment
@@ -31,11 +31,11 @@ from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import accelerator
 from bitgoeul.planning.snapshot import Observed, Snapshot
 from bitgoeul.whatif.changes import Live, change, made_up
-from bitgoeul.whatif.comparison import Comparison, Outcome, Row, Shortage, compare
+from bitgoeul.whatif.comparison import Comparison, compare
+from bitgoeul.whatif.consequences import consequences
 from bitgoeul.whatif.future import carry_over, open_snapshot, play
 from bitgoeul.whatif.manifests import Manifest, Skipped, read_manifests
 
-COLUMNS = ("Allocation", "Organization", "Priority", "Asks", "Before", "After", "Moves")
 LONGEST_DURATION = "87600h"  # as the API has it
 
 RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}([.]\d{1,9})?([Zz]|[+-]\d{2}:\d{2})")
@@ -76,7 +76,8 @@ def plan(
     at: str | None,
 ) -> None:
     """
-    Show who would start when, who would move and by how much, and what would be refused.
+    Show who would start when, who would move and by how much, what would be refused, and what a change would do to
+    those who hold something: pods evicted, access lost, namespaces and data that go.
 
     The operator's own planner looks at the cluster as it is, and at the same cluster with the objects of the files
     and the allocation of --pool. Nothing is changed. Without either it shows all who have not got what they ask for.
@@ -97,12 +98,15 @@ def plan(
         extra = made_up(observed, pool, devices, length)
         observed = change(observed, [extra], {}, picture.wall)
         manifests.append(extra)
-    comparison = ask(picture, observed, manifests, until)
     present = until or picture.now
+    answer = ask(picture, observed, manifests, until)
+    if until is None and answer.losses:  # what runs at a later time is not known
+        answer = replace(answer, inventory=ask_cluster(target, lambda api: look_into(api, answer.losses.values())))
+    comparison = answer.comparison
     if output != "table":
-        print_data(output, as_json(comparison, picture, present))
+        print_data(output, as_json(answer, picture, present))
     else:
-        print_comparison(comparison, day(moment(present)) if until else "")
+        print_answer(answer, moment(present), day(moment(present)) if until else "")
         print_next(next_command(comparison, target, files, pool, later=until is not None))
 
 
@@ -232,36 +236,24 @@ async def check_with_server(api: Api, manifests: Iterable[Manifest], live: Live)
 # -- the answer
 
 
-def ask(picture: Picture, changed: Observed, manifests: Iterable[Manifest], until: datetime | None) -> Comparison:
+def ask(picture: Picture, changed: Observed, manifests: Iterable[Manifest], until: datetime | None) -> Answer:
     """Plan for the cluster as it is and for the changed one, and compare."""
     subjects = list(dict.fromkeys(m.name for m in manifests if m.kind == TenantAllocation.__name__))
     before = planned(open_snapshot(picture.observed, picture.now, picture.wall))
     unchanged = changed == picture.observed
     if until is None:
         after = before if unchanged else planned(open_snapshot(changed, picture.now, picture.wall))
-        return compare(before, after, subjects, whole=unchanged)
-    past = play(picture.observed, picture.now, until, picture.wall)
-    if unchanged:
-        return compare(before, planned(past), subjects, whole=True)
-    after = planned(carry_over(open_snapshot(changed, until, picture.wall), past))
-    return compare(planned(past), after, subjects)
+    else:
+        past = play(picture.observed, picture.now, until, picture.wall)
+        if unchanged:
+            return Answer(compare(before, planned(past), subjects, whole=True))
+        before, after = planned(past), planned(carry_over(open_snapshot(changed, until, picture.wall), past))
+    losses = consequences(before, after)
+    return Answer(compare(before, after, subjects, whole=unchanged, touched=losses), losses)
 
 
 def planned(snapshot: Snapshot) -> tuple[Snapshot, Plan]:
     return snapshot, make_plan(snapshot)
-
-
-def print_comparison(comparison: Comparison, at: str) -> None:
-    """The rows, why those of interest do not start, and the summary as the last line."""
-    if comparison.rows:
-        print_table(COLUMNS, [as_row(row) for row in comparison.rows])
-        click.echo()
-    for row in comparison.rows:
-        if row.after.message and (row.subject or row.later or row.refused):
-            click.echo(f"{row.name}  {row.after.reason}: {row.after.message}")
-    for shortage in comparison.shortages:
-        click.echo(shortage_text(shortage))
-    click.echo(f"{f'at {at}: ' if at else ''}{comparison.summary}")
 
 
 def next_command(comparison: Comparison, target: Target, files: Iterable[str], pool: str | None, *, later: bool) -> str:
@@ -285,72 +277,3 @@ def next_command(comparison: Comparison, target: Target, files: Iterable[str], p
     if asked or not comparison.rows:
         return "bitgoeul pools"
     return f"bitgoeul why {comparison.rows[0].name}"
-
-
-def as_row(row: Row) -> list[str]:
-    return [
-        row.name,
-        row.organization,
-        str(row.priority),
-        amounts_in_brief(row.asks),
-        "new" if row.before is None else row.before.text,
-        row.after.text,
-        "" if row.moves is None else shift_text(row.moves),
-    ]
-
-
-def shortage_text(shortage: Shortage) -> str:
-    amount = brief(shortage.pool, shortage.amount)
-    hurt = f"; hurts the promised start of {', '.join(shortage.hurts)}" if shortage.hurts else ""
-    return f"{shortage.pool.name}  from {day(shortage.since)} on up to {amount} more promised than there is{hurt}"
-
-
-def as_json(comparison: Comparison, picture: Picture, present: datetime) -> dict[str, Any]:
-    return {
-        "time": instant_of(moment(present)),
-        "clockOffset": format_offset(picture.offset),
-        "allocations": [row_as_json(row) for row in comparison.rows],
-        "overcommitted": [
-            {
-                "pool": shortage.pool.name,
-                "kind": shortage.pool.kind,
-                "from": instant_of(shortage.since),
-                "amount": as_field(shortage.pool, shortage.amount),
-                "hurts": list(shortage.hurts),
-            }
-            for shortage in comparison.shortages
-        ],
-        "summary": {
-            "later": comparison.later,
-            "earlier": comparison.earlier,
-            "refused": comparison.refused,
-            "text": comparison.summary,
-        },
-    }
-
-
-def row_as_json(row: Row) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "organization": row.organization,
-        "priority": row.priority,
-        "asks": holdings(row.asks),
-        "subject": row.subject,
-        "before": None if row.before is None else outcome_as_json(row.before),
-        "after": outcome_as_json(row.after),
-        "movesSeconds": None if row.moves is None else row.moves // 1000,
-        "later": row.later,
-        "earlier": row.earlier,
-    }
-
-
-def outcome_as_json(found: Outcome) -> dict[str, Any]:
-    return {
-        "phase": found.phase,
-        "starts": instant_of(found.begins),
-        "end": instant_of(found.end),
-        "pending": found.pending,
-        "position": found.position,
-        "reason": found.reason,
-        "message": found.message,
-    }

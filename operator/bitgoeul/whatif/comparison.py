@@ -4,7 +4,7 @@ Two plans beside each other: who starts when in each of them, who moves and by h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bitgoeul.api.conditions import REFUSALS, Phase, Reason
@@ -202,13 +202,19 @@ def outcomes(snapshot: Snapshot, plan: Plan) -> dict[str, Outcome]:
 
 
 def compare(
-    before: tuple[Snapshot, Plan], after: tuple[Snapshot, Plan], subjects: Sequence[str], *, whole: bool = False
+    before: tuple[Snapshot, Plan],
+    after: tuple[Snapshot, Plan],
+    subjects: Sequence[str],
+    *,
+    whole: bool = False,
+    touched: Collection[str] = (),
 ) -> Comparison:
     """
     Put two plans beside each other.
 
     Args:
         subjects: The allocations that the question is about; they are always shown.
+        touched: Allocations that lose something; they are shown too.
         whole: Show also those for whom nothing changes and who have not got what they ask for.
     """
     was, will = outcomes(*before), outcomes(*after)
@@ -225,7 +231,7 @@ def compare(
             was.get(name),
             will[name],
         )
-        if row.subject or row.changed or (whole and row.after.pending):
+        if row.subject or row.changed or name in touched or (whole and row.after.pending):
             rows.append(row)
     rank = {name: number for number, name in enumerate(subjects)}
     rows.sort(key=lambda row: (rank.get(row.name, len(rank)), begin_order(row.after), row.name))

@@ -1,0 +1,209 @@
+"""What ``bitgoeul plan`` says about consequences: how many pods, who, which namespaces and data, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bitgoeul.api.quantities import format_brief
+from bitgoeul.cli.output import instant_of
+from bitgoeul.cluster.client import Api, ApiError, Object
+from bitgoeul.cluster.kinds import POD, VOLUME_CLAIM, Kind
+from bitgoeul.controller.eviction import youngest_beyond
+from bitgoeul.controller.pods import FINISHED
+from bitgoeul.planning.moments import day
+from bitgoeul.whatif.consequences import AccessLoss, Consequences, Eviction, Fate, Leaving, LostData, MemberKey
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What was found in namespaces; a namespace that is absent could not be looked into."""
+
+    pods: Mapping[str, list[Object]] = field(default_factory=dict)
+    claims: Mapping[str, list[Object]] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()  # plurals of what the reader may not list
+
+    def evicted(self, one: Eviction) -> int | None:
+        """How many pods an eviction means, of those that run now; None: not counted."""
+        pods = self.pods.get(one.namespace)
+        if pods is None:
+            return None
+        if one.limits is not None:
+            return len(youngest_beyond(pods, dict(one.limits)))
+        return sum("deletionTimestamp" not in pod["metadata"] for pod in pods)
+
+
+async def look_into(api: Api, found: Iterable[Consequences]) -> Inventory:
+    """
+    List the pods and claims of the namespaces that lose some, as the reader may.
+
+    Raises:
+        ApiError: It is refused for another reason.
+    """
+    all_ = list(found)
+    emptied = sorted({one.namespace for each in all_ for one in each.evictions})
+    deleted = sorted({one.name for each in all_ for one in each.namespaces if one.fate is Fate.DELETED})
+    pods, claims = await asyncio.gather(_list(api, POD, emptied), _list(api, VOLUME_CLAIM, deleted))
+    refused = {
+        kind.plural
+        for kind, wanted, had in ((POD, emptied, pods), (VOLUME_CLAIM, deleted, claims))
+        if len(had) < len(wanted)
+    }
+    running = {
+        name: [pod for pod in all_ if (pod.get("status") or {}).get("phase") not in FINISHED]
+        for name, all_ in pods.items()
+    }
+    return Inventory(running, claims, frozenset(refused))
+
+
+async def _list(api: Api, kind: Kind, namespaces: Iterable[str]) -> dict[str, list[Object]]:
+    found = {}
+    for namespace in namespaces:
+        try:
+            found[namespace], _ = await api.list_all(kind.path("", namespace))
+        except ApiError as error:
+            if error.status != 403:
+                raise
+    return found
+
+
+# -- for people
+
+
+def consequence_lines(name: str, found: Consequences, inventory: Inventory, now: int) -> list[str]:
+    """One line for each thing that happens, with the allocation in front."""
+    lines = [
+        *_eviction_lines(found.evictions, inventory, now),
+        *_access_lines(found.access, now),
+        *(_namespace_line(one, found.data, inventory, now) for one in found.namespaces),
+    ]
+    return [f"{name}  {line}" for line in lines]
+
+
+def _eviction_lines(evictions: Iterable[Eviction], inventory: Inventory, now: int) -> list[str]:
+    """What happens at one time for one reason is one line, in however many namespaces."""
+    together: dict[tuple[str, int | None], list[int | None]] = {}
+    for one in evictions:
+        together.setdefault((one.reason, one.at), []).append(inventory.evicted(one))
+    lines = []
+    for (reason, at), counts in together.items():
+        known = [count for count in counts if count is not None]
+        number = pods_text(sum(known)) if len(known) == len(counts) else "pods"
+        lines.append(f"evicts {number} {when(at, now)} ({reason})")
+    return lines
+
+
+def _access_lines(access: Iterable[AccessLoss], now: int) -> list[str]:
+    together: dict[tuple[Any, ...], list[str]] = {}
+    for one in access:
+        # A lower role is told with the one that it replaces; all who may only look are told together.
+        key = (one.keeps, one.had if one.reason == "a lower role" else None, one.at, one.reason, one.namespace)
+        together.setdefault(key, []).append(member_text(one.member))
+    lines = []
+    for (keeps, had, at, reason, _), members in together.items():
+        who, many = ", ".join(members), len(members) > 1
+        if keeps is None:
+            what = f"{'lose' if many else 'loses'} access"
+        elif had is None:
+            what = "may only look"
+        else:
+            what = f"{'have' if many else 'has'} {keeps} instead of {had}"
+        lines.append(f"{who} {what} {when(at, now)} ({reason})")
+    return lines
+
+
+def _namespace_line(one: Leaving, data: Iterable[LostData], inventory: Inventory, now: int) -> str:
+    if one.fate is Fate.KEPT:
+        return f"leaves namespace {one.name} {when(one.at, now)}: it is closed, and kept with its data"
+    held = sum(lost.amount for lost in data if lost.namespace == one.name)
+    claims = inventory.claims.get(one.name)
+    counted = f" in {len(claims)} {'claim' if len(claims) == 1 else 'claims'}" if claims else ""
+    content = f" with {format_brief(held)} of data{counted}" if held else " without data"
+    return f"deletes namespace {one.name}{content} {when(one.at, now)} ({one.reason})"
+
+
+def uncounted_line(inventory: Inventory) -> str:
+    """What the reader may not list; empty where all was counted."""
+    kinds = " and ".join(sorted(inventory.refused, reverse=True))
+    return f"{kinds} not counted: you may not list {kinds}" if kinds else ""
+
+
+def when(at: int | None, now: int) -> str:
+    if at is None:
+        return "once it is granted"
+    return "at once" if at <= now else day(at)
+
+
+def pods_text(number: int) -> str:
+    return "no pod" if number == 0 else f"{number} {'pod' if number == 1 else 'pods'}"
+
+
+def member_text(member: MemberKey) -> str:
+    kind, namespace, name = member
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
+def in_short(found: Mapping[str, Consequences], inventory: Inventory) -> list[str]:
+    """All consequences in a few words, for the summary."""
+    evictions = [inventory.evicted(one) for each in found.values() for one in each.evictions]
+    parts = []
+    if evictions:
+        known = [count for count in evictions if count is not None]
+        number = sum(known)
+        counted = len(known) == len(evictions)
+        verb = "are" if number != 1 or not counted else "is"
+        if number or not counted:
+            parts.append(f"{pods_text(number) if counted else 'pods'} {verb} evicted")
+    losing = {(name, one.member) for name, each in found.items() for one in each.access}
+    if losing:
+        parts.append(f"{len(losing)} {'member loses' if len(losing) == 1 else 'members lose'} access or rights")
+    for fate, words in ((Fate.KEPT, "left and kept"), (Fate.DELETED, "deleted")):
+        number = sum(one.fate is fate for each in found.values() for one in each.namespaces)
+        if number:
+            parts.append(f"{number} {'namespace is' if number == 1 else 'namespaces are'} {words}")
+    return parts
+
+
+# -- for programs
+
+
+def as_json(found: Consequences, inventory: Inventory) -> dict[str, Any]:
+    return {
+        "evictions": [
+            {"namespace": one.namespace, "pods": inventory.evicted(one), "at": instant_of(one.at), "reason": one.reason}
+            for one in found.evictions
+        ],
+        "accessLost": [
+            {
+                "member": {"kind": one.member[0], "namespace": one.member[1] or None, "name": one.member[2]},
+                "namespace": one.namespace or None,
+                "from": one.had,
+                "to": one.keeps,
+                "at": instant_of(one.at),
+                "reason": one.reason,
+            }
+            for one in found.access
+        ],
+        "namespaces": [
+            {"name": one.name, "fate": one.fate, "at": instant_of(one.at), "reason": one.reason}
+            for one in found.namespaces
+        ],
+        "data": [
+            {
+                "namespace": one.namespace,
+                "pool": one.pool,
+                "bytes": one.amount,
+                "claims": claim_names(inventory, one.namespace),
+                "at": instant_of(one.at),
+            }
+            for one in found.data
+        ],
+    }
+
+
+def claim_names(inventory: Inventory, namespace: str) -> list[str] | None:
+    """The claims of a namespace; None: not looked for."""
+    claims = inventory.claims.get(namespace)
+    return None if claims is None else sorted(str(claim["metadata"]["name"]) for claim in claims)
