@@ -291,6 +291,34 @@ BAD_ALLOCATIONS: dict[str, Case] = {
         "spec",
         "must ask for something: accelerators, storage or compute",
     ),
+    # further roles of members
+    "a built-in role that gives too much": (
+        member(clusterRoles=["cluster-admin"]),
+        f"{MEMBER}.clusterRoles[0]",
+        "cannot be given: admin, cluster-admin, edit and names of",
+    ),
+    "a role of the cluster": (member(clusterRoles=["system:node"]), f"{MEMBER}.clusterRoles[0]", "cannot be given"),
+    "a role of the operator": (
+        member(clusterRoles=["bitgoeul:tenant-admin"]),
+        f"{MEMBER}.clusterRoles[0]",
+        "cannot be given",
+    ),
+    "a role with a wildcard": (
+        member(clusterRoles=["*"]),
+        f"{MEMBER}.clusterRoles[0]",
+        "must be the name of one ClusterRole: letters, digits",
+    ),
+    "a role without a name": (
+        member(clusterRoles=[""]),
+        f"{MEMBER}.clusterRoles[0]",
+        "should be at least 1 chars long",
+    ),
+    "a role twice": (member(clusterRoles=["ray-user", "ray-user"]), f"{MEMBER}.clusterRoles[1]", "Duplicate value"),
+    "nine roles": (
+        member(clusterRoles=[f"role-{number}" for number in range(9)]),
+        f"{MEMBER}.clusterRoles",
+        "must have at most 8 items",
+    ),
     # pod security
     "more for pods without a reason": (
         make_allocation(podSecurity={"level": "privileged"}),

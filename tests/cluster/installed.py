@@ -26,6 +26,7 @@ from tests.chart import CHART, RELEASE, Manifest
 from tests.cluster.admin import Admin
 from tests.cluster.operator_process import RUN, SOURCE, OperatorProcess
 
+GIVEN_ROLE = "ray-user"  # that members may be given
 ACCOUNT = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{RELEASE}"
 TOKEN_SECONDS = 3600
 WROTE = "opened for writing: "
@@ -53,7 +54,7 @@ class Release:
     def __init__(self, plane: ControlPlane) -> None:
         self._config = helm_python.Config(kubeconfig_path=plane.kubeconfig, namespace=OPERATOR_NAMESPACE)
         # The container's port has to be free on this machine.
-        self._values = {"metrics": {"port": free_port()}}
+        self._values = {"metrics": {"port": free_port()}, "members": {"allowedClusterRoles": [GIVEN_ROLE]}}
 
     def install(self) -> list[Manifest]:
         """Install, and give what was installed."""

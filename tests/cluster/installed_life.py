@@ -11,6 +11,7 @@ from bitgoeul.cluster.kinds import (
     MUTATING_POLICY,
     NAMESPACE,
     POD,
+    RBAC,
     STATEFUL_SET,
     TENANT_ALLOCATION,
     VALIDATING_POLICY,
@@ -19,7 +20,8 @@ from bitgoeul.cluster.kinds import (
 )
 from bitgoeul.desired.tenant_policies import POLICY_NAME
 from tests.chart import Manifest
-from tests.cluster.scenario import World
+from tests.cluster.installed import GIVEN_ROLE
+from tests.cluster.scenario import World, said
 from tests.cluster.waiting import eventually
 
 GROUP: Manifest = {"kind": "Group", "name": "blue", "role": "admin"}
@@ -37,9 +39,16 @@ def live(world: World) -> str:
     claims = [{"name": "data", "size": "1Ti", "accessModes": ["ReadWriteMany"]}]
     storage = {disk: {"size": "10Ti", "claims": claims}}
     blue = world.active(
-        "blue", {pool: 4}, storage, members=[GROUP, USER, GUEST], window={"duration": "24h"}, expiry={"grace": "0s"}
+        "blue",
+        {pool: 4},
+        storage,
+        members=[GROUP, USER, GUEST],
+        window={"duration": "24h"},
+        expiry={"grace": "0s"},
+        podSecurity={"level": "privileged", "reason": "RDMA needs IPC_LOCK"},
     )
     grow(world, blue, pool)
+    give_a_role(world, blue)
     lose_members(world, blue)
     meddle(world, blue, pool)
     suspend_and_resume(world, blue, pool)
@@ -53,6 +62,16 @@ def grow(world: World, blue: str, pool: str) -> None:
     world.pod(blue, "train", pool, 4)
     world.ask(blue, {pool: 6})
     world.await_grant(blue, {pool: 6})
+
+
+def give_a_role(world: World, blue: str) -> None:
+    """Beside the member's own, out of those that the chart allows."""
+    rules = [{"apiGroups": ["ray.io"], "resources": ["rayclusters"], "verbs": ["get", "create"]}]
+    role = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": GIVEN_ROLE}, "rules": rules}
+    world.create(role)
+    world.edit(blue, members=[GROUP, USER | {"clusterRoles": [GIVEN_ROLE]}, GUEST])
+    eventually(lambda: world.bindings(blue).get(f"bitgoeul:role:{GIVEN_ROLE}") == ["ara"], "ara has the role")
+    world.await_status(blue, lambda s: s["phase"] == "Active" and said(s)["Provisioned"][0] == "True", "is settled")
 
 
 def lose_members(world: World, blue: str) -> None:

@@ -48,14 +48,15 @@ def test_a_healthy_installation_is_fine(world: World, asker: Asker, operator: Op
             ["ok", check]
             for check in (
                 *("kubernetes", "kinds", "operator", "clock", "admission", "dra"),
-                *("quotas", "security", "retained", "leftovers", "pods", "rights"),
+                *("quotas", "security", "roles", "retained", "leftovers", "pods", "rights"),
             )
         ]
         assert lines[1] == "ok  kinds  3 kinds, as this version has them"
         assert lines[3] == "ok  clock  not shifted, and the same here as at the API server"
         assert lines[5] == "ok  dra  resource.k8s.io/v1 has 0 device classes; claims are closed to tenants"
-        assert lines[7:10] == [
+        assert lines[7:11] == [
             "ok  pods  pod security is baseline or stricter everywhere",
+            "ok  roles  members may be given no ClusterRoles but the operator's own",
             "ok  retained  no data of deleted allocations is kept",
             "ok  leftovers  nothing without an allocation",
         ]

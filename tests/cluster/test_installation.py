@@ -19,11 +19,11 @@ from bitgoeul.local.launcher import ControlPlane
 from tests.chart import BASE, CHART, RELEASE, ROOT, Manifest, manifests
 from tests.cluster.api_objects import CRD_NAMES
 from tests.cluster.conftest import KCM_QPS
-from tests.cluster.installed import ACCOUNT, WROTE, InstalledProcess, Release, release_on
+from tests.cluster.installed import ACCOUNT, GIVEN_ROLE, WROTE, InstalledProcess, Release, release_on
 from tests.cluster.installed_life import live
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.permissions import AUDIT_POLICY, Permission, forbidden, granted, requests_of, used
-from tests.cluster.scenario import World, open_world
+from tests.cluster.scenario import World, open_world, said
 from tests.cluster.waiting import eventually
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -251,6 +251,38 @@ def test_what_is_only_looked_up_is_needed(
     eventually(lambda: refusal() == "", "the whole role is enough")
     give(without(rules, missing))
     eventually(lambda: "is attempting to grant" in refusal(), "the role without it is not")
+
+
+def test_a_role_that_the_operator_may_not_bind_is_told(lived: Lived) -> None:
+    """As where somebody allows it by an argument, and forgets the role: members are in, and the rest follows."""
+    world = lived.world
+    role = CLUSTER_ROLE.path(RELEASE)
+    rules = world.admin.get(role)["rules"]
+    left = [rule for rule in rules if rule.get("resourceNames") != [GIVEN_ROLE]]
+    assert len(left) == len(rules) - 1
+    member = {"kind": "User", "name": "ara", "role": "edit"}
+    pool = world.pool("more", devices=1)
+    red = world.active("red", {pool: 1}, members=[member])
+    world.admin.merge(role, {"rules": left})
+    try:
+        eventually(lambda: "is attempting to grant" in bound_by_the_operator(lived, red), "it may not bind it")
+        world.edit(red, members=[member | {"clusterRoles": [GIVEN_ROLE]}])
+        told = world.await_reason(red, "Provisioned", "ApplyFailed")
+        assert told["message"].startswith(f"ClusterRole {GIVEN_ROLE} cannot be bound in {red}: ")
+        assert said(world.status(red), "Ready") == {"Ready": ("True", "Enforced")}
+        assert world.bindings(red) == {"bitgoeul:edit": ["ara"]}
+    finally:
+        world.admin.merge(role, {"rules": rules})
+    world.await_reason(red, "Provisioned", "Provisioned")
+    assert world.bindings(red) == {"bitgoeul:edit": ["ara"], f"bitgoeul:role:{GIVEN_ROLE}": ["ara"]}
+
+
+def bound_by_the_operator(lived: Lived, namespace: str) -> str:
+    """What the API server says to the operator's account against binding the role that members may be given."""
+    kubectl = Kubectl(lived.plane.binary, lived.plane.kubeconfig)
+    binding = rbac("RoleBinding", "probe", roleRef=reference(GIVEN_ROLE))
+    arguments = ("create", "--dry-run=server", "--validate=false", "-n", namespace, "-f", "-")
+    return kubectl(*arguments, stdin=yaml.safe_dump(binding), as_user=ACCOUNT, check=False).stderr
 
 
 def without(rules: list[Manifest], missing: Permission) -> list[Manifest]:

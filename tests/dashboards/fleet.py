@@ -142,6 +142,18 @@ def pod_security() -> table.Panel:
     )
 
 
+def given_roles() -> table.Panel:
+    """Which ClusterRoles members have beside their role."""
+    return rows(
+        "ClusterRoles given to members",
+        "ClusterRoles that members of an allocation in force have beside their role, out of those that the operator is "
+        "allowed to give.",
+        {"allocation": "Allocation", "cluster_role": "ClusterRole"},
+        Column("Members", latest("bitgoeul_allocation_cluster_role_members", "allocation", "cluster_role")),
+        sort="Allocation",
+    )
+
+
 def fleet() -> Json:
     """The dashboard."""
     return page(
@@ -162,7 +174,7 @@ def fleet() -> Json:
             Row("Pools", [pools_table()]),
             Row("Who holds it", [by_organization(), promised_and_idle()]),
             Row("What is lost, and what lies ahead", [unavailable(), devices_forecast()]),
-            Row("Which doors are open", [sized(pod_security(), 24, 6)]),
+            Row("Which doors are open", [sized(pod_security(), 12, 6), sized(given_roles(), 12, 6)]),
             Row("What to look at", [sized(waiting_by_reason(("bitgoeul_pool", POOL)), 12), sized(firing_alerts(), 12)]),
         ],
     )

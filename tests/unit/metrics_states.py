@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -26,9 +27,10 @@ def make_state(
     conditions: Mapping[str, Conditions] | None = None,
     pool_conditions: Mapping[PoolKey, Conditions] | None = None,
     now: datetime = NOW,
+    allowed_roles: frozenset[str] = frozenset(),
 ) -> State:
     """What a round makes of a cluster with just these objects; ``now`` is the time by which is planned."""
-    observed = observe(objects)
+    observed = replace(observe(objects), allowed_roles=allowed_roles)
     snapshot = build_snapshot(observed, now, NOW)
     world = World(
         {pool.metadata.name: pool.spec for pool in observed.accelerator_pools},

@@ -222,6 +222,31 @@ def test_one_replica_by_default_and_no_gap_between_two() -> None:
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
 
+def test_the_operator_may_bind_just_the_roles_that_are_allowed() -> None:
+    """By name; and by default none beside its own three, so that there is no such rule."""
+    allowed = ["ray-user", "kubeflow:user"]
+    before, after = (
+        find("ClusterRole", values)["rules"] for values in ({}, {"members": {"allowedClusterRoles": allowed}})
+    )
+    (added,) = (rule for rule in after if rule not in before)
+    assert added == {
+        "apiGroups": ["rbac.authorization.k8s.io"],
+        "resources": ["clusterroles"],
+        "resourceNames": allowed,
+        "verbs": ["bind"],
+    }
+    assert len(after) == len(before) + 1
+
+
+@pytest.mark.parametrize(
+    "name", ["admin", "cluster-admin", "edit", "system:node", "bitgoeul:tenant-admin", "*", "", "a,b", "a b"]
+)
+def test_roles_that_give_too_much_are_refused_by_the_schema(name: str) -> None:
+    """As the operator would refuse them, but before anything is installed."""
+    with pytest.raises(helm_python.HelmValuesError):
+        render({"members": {"allowedClusterRoles": [name]}})
+
+
 def test_arguments_are_those_of_the_command() -> None:
     """Whatever the values: an option that does not exist would end every pod."""
     run = cli.get_command(None, "run")  # type: ignore[arg-type]
@@ -232,7 +257,12 @@ def test_arguments_are_those_of_the_command() -> None:
         "annotations": {"example.org/note": 'so "it" is = {{ 100 % }}'},
         "resources": {"requests": {"cpu": 1, "memory": 1000000}, "limits": {"cpu": 1.5, "memory": "1Gi"}},
     }
-    values = {"log": {"format": "text", "verbose": True}, "workers": 4, "trialPod": trial}
+    values = {
+        "log": {"format": "text", "verbose": True},
+        "workers": 4,
+        "trialPod": trial,
+        "members": {"allowedClusterRoles": ["ray-user", "kubeflow:user"]},
+    }
     arguments = pod_of(values)["containers"][0]["args"]
     context = run.make_context("run", arguments[1:])
     assert arguments[0] == "run"
@@ -242,6 +272,7 @@ def test_arguments_are_those_of_the_command() -> None:
         "workers": 4,
         "log_format": "text",
         "verbose": True,
+        "allowed_roles": ("ray-user", "kubeflow:user"),
         "trial_pod_image": "harbor.example/pause:3.10",
         "trial_pod_label": ("team=platform",),
         "trial_pod_annotation": ('example.org/note=so "it" is = {{ 100 % }}',),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from bitgoeul.cli.doors import check_pod_security
+from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION
+from bitgoeul.cli.doors import check_member_roles, check_pod_security
 from bitgoeul.cli.evidence import Finding, Verdict
 from bitgoeul.cluster.kinds import NAMESPACE, TENANT_ALLOCATION
 from tests.unit.builders import Manifest, make_allocation, make_namespace
@@ -70,3 +72,28 @@ def test_what_nobody_asked_for_is_a_warning(objects: list[Manifest]) -> None:
 def test_other_namespaces_are_fine(objects: list[Manifest]) -> None:
     """Namespaces of others are their own business."""
     assert find(*objects) == Finding("security", Verdict.OK, "pod security is baseline or stricter everywhere")
+
+
+def roles(allowed: str, *allocations: Manifest, **fields: Any) -> Finding:
+    """What is found about roles where the operator may give these."""
+    lease = {"metadata": {"annotations": {ALLOWED_ROLES_ANNOTATION: allowed} if allowed else {}}, "spec": {}}
+    objects = {**WELL.objects, TENANT_ALLOCATION: list(allocations)}
+    return check_member_roles(replace(WELL, lease=lease, objects=objects, **fields))
+
+
+def test_roles_that_members_may_be_given_are_told_with_who_has_them() -> None:
+    """So that whoever looks sees who has more than the operator's own roles."""
+    ara = {"kind": "User", "name": "ara", "role": "edit", "clusterRoles": ["ray-user"]}
+    found = roles("jobset-user,ray-user", make_allocation("blue", members=[ara]), make_allocation("green"))
+    text = "members may be given jobset-user (nobody has it), ray-user (blue)"
+    assert found == Finding("roles", Verdict.OK, text)
+    assert roles("").found == "members may be given no ClusterRoles but the operator's own"
+
+
+def test_a_role_that_does_not_exist_gives_nothing() -> None:
+    """It is a warning; what may not be read is said."""
+    found = roles("ray-user", absent_roles=("ray-user",))
+    assert (found.verdict, found.fix) == (Verdict.WARN, "kubectl get clusterrole ray-user")
+    assert found.found == "members may be given ClusterRoles that do not exist: ray-user"
+    assert "you may not list clusterroles" in roles("ray-user", absent_roles=None).found
+    assert "you may not get leases" in roles("ray-user", lease_refused=True).found

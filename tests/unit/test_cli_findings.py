@@ -244,6 +244,7 @@ def test_what_is_printed() -> None:
         "warn  quotas      more than one quota in blue: the least of them counts; "
         "fix: kubectl delete resourcequota mine -n blue",
         "ok    pods        pod security is baseline or stricter everywhere",
+        "ok    roles       members may be given no ClusterRoles but the operator's own",
         "warn  retained    data of deleted allocations is kept, and charged, in old; "
         "fix: kubectl get namespaces -l bitgoeul.dev/retained=true",
         "ok    leftovers   nothing without an allocation",

@@ -112,8 +112,9 @@ def test_words_are_one_camel_case_word(word: str) -> None:
 
 def test_reasons_against_a_grant_come_first_in_order_of_precedence() -> None:
     """The order of the enum is the order in which reasons are shown; what may heal by waiting comes after refusals."""
-    assert [*Reason][:11] == [
+    assert [*Reason][:12] == [
         "Misconfigured",
+        "RoleNotAllowed",
         "PoolNotFound",
         "NamespaceConflict",
         "ResourceNameCollision",
@@ -125,7 +126,7 @@ def test_reasons_against_a_grant_come_first_in_order_of_precedence() -> None:
         "BlockedByEarlier",
         "WaitingForCapacity",
     ]
-    assert set([*Reason][:5]) == REFUSALS
+    assert set([*Reason][:6]) == REFUSALS
 
 
 def test_no_reason_repeats_a_state() -> None:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from bitgoeul.desired.role_bindings import RBAC_GROUP, build_role_bindings
+import pytest
+
+from bitgoeul.desired.role_bindings import (
+    RBAC_GROUP,
+    build_role_bindings,
+    given_binding,
+    given_roles,
+    is_ours,
+    within,
+)
 from tests.unit.desired_objects import make_member, make_target
 
 
@@ -49,3 +58,46 @@ def test_service_accounts_of_one_name_stay_apart() -> None:
     members = [make_member("view", "bot", "ServiceAccount", space) for space in ("red", "green")]
     (binding,) = build_role_bindings(make_target(), members)
     assert [subject["namespace"] for subject in binding["subjects"]] == ["green", "red"]
+
+
+def test_a_given_role_has_a_binding_of_its_own_beside_the_members_role() -> None:
+    """One for each ClusterRole, with all who have it, whatever their role is."""
+    members = [
+        make_member("edit", "ara").model_copy(update={"cluster_roles": ("ray-user", "jobset-user")}),
+        make_member("view", "bom").model_copy(update={"cluster_roles": ("ray-user",)}),
+    ]
+    bound = {
+        binding["metadata"]["name"]: (binding["roleRef"]["name"], [one["name"] for one in binding["subjects"]])
+        for binding in build_role_bindings(make_target(), members)
+    }
+    assert bound == {
+        "bitgoeul:edit": ("bitgoeul:tenant-edit", ["ara"]),
+        "bitgoeul:view": ("bitgoeul:tenant-view", ["bom"]),
+        "bitgoeul:role:jobset-user": ("jobset-user", ["ara"]),
+        "bitgoeul:role:ray-user": ("ray-user", ["ara", "bom"]),
+    }
+
+
+def test_only_allowed_roles_are_given() -> None:
+    """What is not allowed is left out, and everything else about the member stays."""
+    ara = make_member("edit", "ara").model_copy(update={"cluster_roles": ("ray-user", "secret-reader")})
+    (kept,) = within([ara], frozenset({"ray-user", "other"}))
+    assert kept == ara.model_copy(update={"cluster_roles": ("ray-user",)})
+    assert given_roles(within([ara], frozenset())) == set()
+
+
+@pytest.mark.parametrize("length", [1, 239, 240, 253])
+def test_names_of_bindings_stay_within_bounds_and_apart(length: int) -> None:
+    """Two long roles that begin alike have two bindings."""
+    names = {given_binding("r" * (length - 1) + last) for last in "ab"}
+    assert len(names) == 2
+    assert all(name.startswith("bitgoeul:role:r") or length == 1 for name in names)
+    assert max(map(len, names)) <= 253
+
+
+@pytest.mark.parametrize(
+    ("role", "ours"), [("bitgoeul:tenant-edit", True), ("bitgoeul:role:x", False), ("edit", False)]
+)
+def test_the_three_roles_of_ours_are_known(role: str, ours: bool) -> None:
+    """Without them members cannot be let in; without others they can."""
+    assert is_ours(role) is ours

@@ -256,6 +256,23 @@ def test_an_allocation_shows_who_is_behind_it() -> None:
     }
 
 
+def test_clusterroles_that_members_are_given_are_counted() -> None:
+    """Of those that are allowed, and while the grant is in force."""
+    members = [
+        {"kind": "User", "name": "ara", "role": "edit", "clusterRoles": ["ray-user", "jobset-user"]},
+        {"kind": "User", "name": "bom", "role": "view", "clusterRoles": ["ray-user"]},
+        {"kind": "User", "name": "cho", "role": "admin"},
+    ]
+    objects = [
+        make_accelerator_pool(),
+        *make_nodes(1),
+        make_allocation("blue", {"a100": 8}, members=members, grant={"accelerators": {"a100": 8}}),
+        make_allocation("waits", {"a100": 8}, members=members),
+    ]
+    series = shown(make_state(objects, allowed_roles=frozenset({"ray-user"})))
+    assert series["bitgoeul_allocation_cluster_role_members"] == {of(allocation="blue", cluster_role="ray-user"): 2}
+
+
 def test_a_pod_security_level_other_than_the_default_is_shown() -> None:
     """With its reason, and only of those that are in force."""
     rdma = {"level": "privileged", "reason": "RDMA needs IPC_LOCK"}

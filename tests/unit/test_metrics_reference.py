@@ -14,7 +14,9 @@ from bitgoeul.metrics.reference import reference
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 ALL = [*(source.family for source in SOURCES), *FAMILIES]
-UNITS = {"namespaces", "devices", "bytes", "seconds", "petaflops", "nodes", "allocations", "requests", "pods"}
+UNITS = {
+    *("namespaces", "devices", "bytes", "seconds", "petaflops", "nodes", "allocations", "requests", "pods", "members")
+}
 
 each_family = pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bitgoeul.api.conditions import REFUSALS, Reason
 from bitgoeul.planning.checks import amount_text
+from bitgoeul.planning.decisions import Decision
+from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import accelerator, storage
+from bitgoeul.planning.snapshot import build_snapshot
 from tests.unit.builders import (
+    NOW,
     Manifest,
     decide,
     make_accelerator_pool,
@@ -19,6 +25,7 @@ from tests.unit.builders import (
     make_node,
     make_nodes,
     make_storage_pool,
+    observe,
 )
 
 TI = 2**40
@@ -203,6 +210,50 @@ def test_a_holder_gets_nothing_more_of_a_pool_that_is_being_deleted() -> None:
     assert decision.reason is Reason.POOL_NOT_FOUND
     assert decision.admitted
     assert decision.grant == {A100: 8}
+
+
+# -- RoleNotAllowed
+
+
+def with_roles(*roles: str, **fields: Any) -> Manifest:
+    """An allocation whose one member has these ClusterRoles."""
+    member = {"kind": "User", "name": "ara", "role": "edit", "clusterRoles": list(roles)}
+    return make_allocation(members=[member], **fields)
+
+
+def decide_allowing(allowed: Iterable[str], *objects: Manifest) -> Decision:
+    """What is decided for ``blue`` where these ClusterRoles may be given."""
+    observed = replace(observe([*CLUSTER, *objects]), allowed_roles=frozenset(allowed))
+    return make_plan(build_snapshot(observed, NOW)).decisions["blue"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "named", "told"),
+    [
+        pytest.param((), "ray-user, secret-reader", "none", id="nothing is allowed"),
+        pytest.param(("jobset", "ray-user"), "secret-reader", "jobset, ray-user", id="one of two is allowed"),
+    ],
+)
+def test_a_role_that_is_not_allowed_is_refused(allowed: tuple[str, ...], named: str, told: str) -> None:
+    """The message names it, and what is allowed, and the way out; nobody's name."""
+    found = decide_allowing(allowed, with_roles("secret-reader", "ray-user", accelerators={"a100": 1}))
+    assert (found.reason, found.message) == (
+        Reason.ROLE_NOT_ALLOWED,
+        f"members may not be given ClusterRole {named} (allowed: {told}); take it out of spec.members, or allow it to "
+        "the operator with --allowed-cluster-role (chart value members.allowedClusterRoles)",
+    )
+
+
+def test_an_allowed_role_is_no_obstacle() -> None:
+    """What is asked for is granted."""
+    assert decide_allowing(("ray-user",), with_roles("ray-user", accelerators={"a100": 1})).admitted
+
+
+def test_a_role_is_looked_at_before_pools_and_after_the_spec_itself() -> None:
+    """The first thing to put right is told first."""
+    assert decide_allowing((), with_roles("ray-user", accelerators={"gone": 1})).reason is Reason.ROLE_NOT_ALLOWED
+    odd = shares({"accelerators": {"a100": 9}})
+    assert decide_allowing((), with_roles("ray-user", accelerators={"a100": 1}, **odd)).reason is Reason.MISCONFIGURED
 
 
 # -- ExceedsPoolCapacity

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     """Why. ``Admitted=False`` reasons stand in order of precedence: the first that holds is shown."""
 
     MISCONFIGURED = "Misconfigured"
+    ROLE_NOT_ALLOWED = "RoleNotAllowed"
     POOL_NOT_FOUND = "PoolNotFound"
     NAMESPACE_CONFLICT = "NamespaceConflict"
     RESOURCE_NAME_COLLISION = "ResourceNameCollision"
@@ -116,6 +117,7 @@ class Reason(StrEnum):
 REFUSALS = frozenset(
     {
         Reason.MISCONFIGURED,
+        Reason.ROLE_NOT_ALLOWED,
         Reason.POOL_NOT_FOUND,
         Reason.NAMESPACE_CONFLICT,
         Reason.RESOURCE_NAME_COLLISION,

@@ -43,6 +43,8 @@ LEASE_NAME = "bitgoeul"
 RUNS_IN_ANNOTATION = f"{GROUP}/namespace"
 # On the Lease: by how much the time is shifted by which the operator plans; absent: it is not.
 CLOCK_OFFSET_ANNOTATION = f"{GROUP}/clock-offset"
+# On the Lease: the ClusterRoles that members may be given, with commas between; absent: none.
+ALLOWED_ROLES_ANNOTATION = f"{GROUP}/allowed-cluster-roles"
 
 
 def pool_label(pool: str) -> str:

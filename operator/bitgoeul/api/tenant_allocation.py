@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from bitgoeul.api import allocation_rules
+from bitgoeul.api.cluster_roles import ClusterRoleName
 from bitgoeul.api.fields import ListType
 from bitgoeul.api.meta import ApiModel, ObjectMeta
 from bitgoeul.api.pod_security import DEFAULT_LEVEL, PodSecurity
@@ -224,6 +225,13 @@ class Member(ApiModel):
         "edit: also run workloads, write ConfigMaps and Secrets, make claims and grow them; admin: also delete "
         "claims and write service accounts, disruption budgets and autoscalers. No role may change quota, policies "
         "or access."
+    )
+    cluster_roles: Annotated[tuple[ClusterRoleName, ...], ListType("set"), Field(max_length=8)] = Field(
+        default=(),
+        description="ClusterRoles that the member has beside its role, in every namespace of the allocation, while the "
+        "grant is in force, such as [ray-user]. Each must be among those that the operator is allowed to give "
+        "(--allowed-cluster-role), else the allocation is refused with reason RoleNotAllowed and heals by itself. At "
+        "most 8. Empty: none.",
     )
 
 

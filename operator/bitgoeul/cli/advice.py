@@ -48,6 +48,11 @@ ALL_IS_THERE = Advice(Turn.NOBODY, "all that is asked for is there", "kubectl ge
 
 BY_REASON = {
     Reason.MISCONFIGURED: Advice(Turn.ENGINEER, "do what the reason says", EDIT),
+    Reason.ROLE_NOT_ALLOWED: Advice(
+        Turn.ENGINEER,
+        "take the role out of spec.members, or allow it to the operator with --allowed-cluster-role",
+        "kubectl edit ta {name}",
+    ),
     Reason.POOL_NOT_FOUND: Advice(
         Turn.ENGINEER, "make the pool, or ask for another one of these", "kubectl get apool,spool"
     ),

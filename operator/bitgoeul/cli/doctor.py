@@ -13,10 +13,19 @@ from bitgoeul.api.names import GROUP, LEASE_NAME, OPERATOR_NAMESPACE
 from bitgoeul.cli.evidence import CHILDREN, LOOKED_AT, POLICY_KINDS, Evidence, Finding, Verdict
 from bitgoeul.cli.findings import examine
 from bitgoeul.cli.output import clean, print_data
-from bitgoeul.cli.picture import Target, ask_cluster, may, output_option, present, target_options
+from bitgoeul.cli.picture import (
+    Target,
+    ask_cluster,
+    may,
+    output_option,
+    present,
+    published_roles,
+    target_options,
+)
 from bitgoeul.cluster.client import Api, ApiError, Object
 from bitgoeul.cluster.kinds import DEVICE_CLASS, LEASE, RESOURCE_QUOTA, Kind
 from bitgoeul.controller.preflight import ask
+from bitgoeul.controller.role_check import RoleCheck
 from bitgoeul.planning.moments import date
 from bitgoeul.planning.terms import read_moment
 
@@ -30,8 +39,8 @@ LISTED = tuple(dict.fromkeys((*LOOKED_AT, *POLICY_KINDS, *CHILDREN, DEVICE_CLASS
 @output_option("table", "json", "yaml")
 def doctor(target: Target, output: str) -> int:
     """
-    Check Kubernetes, our kinds, the operator, clocks, admission policies, device classes, quotas, pod security, what
-    is kept or left over, and your own rights: one line each, with the command that mends it.
+    Check Kubernetes, our kinds, the operator, clocks, admission policies, device classes, quotas, pod security, roles
+    of members, what is kept or left over, and your own rights: one line each, with the command that mends it.
 
     Exits with 0 if nothing is bad, 1 if something is, and 2 if the installation is not ready: kinds are missing, or no
     operator leads.
@@ -76,6 +85,7 @@ async def gather(api: Api) -> Evidence:
         user=user,
         missing_rights=await missing_rights(api),
         server=api.server,
+        absent_roles=await absent_roles(api, lease),
     )
 
 
@@ -105,6 +115,16 @@ async def read_definitions(api: Api) -> dict[str, Object] | None:
         if definition is not None:
             found[name] = definition
     return found
+
+
+async def absent_roles(api: Api, lease: Object | None) -> tuple[str, ...] | None:
+    """Return the ClusterRoles that the operator may give to members and that do not exist; None: may not be read."""
+    try:
+        return tuple(await RoleCheck(api).missing(published_roles(lease)))
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None
 
 
 async def who_am_i(api: Api) -> tuple[str, datetime | None]:

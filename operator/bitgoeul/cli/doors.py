@@ -1,5 +1,5 @@
 """
-Which doors of the installation are open: tenants whose pods may do more than usual. Pure.
+Which doors of the installation are open: pods that may do more than usual, members with further ClusterRoles. Pure.
 
 A door that was opened on purpose is no fault: it is told with names and reasons. What is open without having been asked
 for is one.
@@ -11,10 +11,12 @@ from collections.abc import Mapping
 
 from bitgoeul.api.pod_security import DEFAULT_LEVEL, RELAXED_LEVELS, PodSecurityLevel
 from bitgoeul.cli.evidence import Evidence, Finding, Verdict, named, unread
+from bitgoeul.cli.picture import published_roles
 from bitgoeul.cluster.client import Object
 from bitgoeul.cluster.kinds import NAMESPACE, TENANT_ALLOCATION
 from bitgoeul.desired.namespace import ENFORCED_LEVEL_LABEL
 from bitgoeul.desired.pod_security import pod_security_text
+from bitgoeul.desired.role_bindings import given_roles
 from bitgoeul.planning.allocations import Allocation, read_allocation
 from bitgoeul.planning.observed import namespace_view
 
@@ -41,6 +43,28 @@ def check_pod_security(evidence: Evidence) -> Finding:
     if not opened:
         return Finding(name, Verdict.OK, f"pod security is {DEFAULT_LEVEL} or stricter everywhere")
     return Finding(name, Verdict.OK, f"pod security is weaker than {DEFAULT_LEVEL} on purpose: {named(opened)}")
+
+
+def check_member_roles(evidence: Evidence) -> Finding:
+    """Tell which ClusterRoles beside our own members may be given, who has them, and whether they exist."""
+    name = "roles"
+    if evidence.lease_refused:
+        return unread(name, "get leases")
+    allowed = published_roles(evidence.lease)
+    if not allowed:
+        return Finding(name, Verdict.OK, "members may be given no ClusterRoles but the operator's own")
+    if evidence.absent_roles is None:
+        return unread(name, "list clusterroles")
+    if evidence.absent_roles:
+        found = f"members may be given ClusterRoles that do not exist: {named(evidence.absent_roles)}"
+        return Finding(name, Verdict.WARN, found, f"kubectl get clusterrole {evidence.absent_roles[0]}")
+    allocations = [read_allocation(obj) for obj in evidence.objects.get(TENANT_ALLOCATION, ())]
+    holders = {
+        role: [one.name for one in allocations if one.spec and role in given_roles(one.spec.members)]
+        for role in sorted(allowed)
+    }
+    texts = (f"{role} ({named(held) if held else 'nobody has it'})" for role, held in holders.items())
+    return Finding(name, Verdict.OK, f"members may be given {named(texts)}")
 
 
 def is_loose(namespace: Object, allocations: Mapping[str, Allocation]) -> bool:

@@ -73,6 +73,7 @@ class Evidence:
         lease: Of the operator; None: there is none, or ``lease_refused``.
         server_time: By the API server's clock; None: it did not say.
         user: The name by which the API server knows the reader.
+        absent_roles: ClusterRoles that the operator may give to members and that do not exist; None: may not be read.
         missing_rights: What the reader may not do of what commands that only look do, such as ``list nodes``.
     """
 
@@ -87,6 +88,7 @@ class Evidence:
     user: str = ""
     missing_rights: tuple[str, ...] = ()
     server: str = ""
+    absent_roles: tuple[str, ...] | None = ()
 
 
 # -- words

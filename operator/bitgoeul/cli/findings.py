@@ -27,7 +27,7 @@ from bitgoeul.api.names import (
     OPERATOR_NAMESPACE,
     RETAINED_LABEL,
 )
-from bitgoeul.cli.doors import check_pod_security
+from bitgoeul.cli.doors import check_member_roles, check_pod_security
 from bitgoeul.cli.evidence import (
     CHILDREN,
     LOOKED_AT,
@@ -84,6 +84,7 @@ def examine(evidence: Evidence) -> list[Finding]:
         check_device_classes,
         check_quotas,
         check_pod_security,
+        check_member_roles,
         check_retained,
         check_leftovers,
         check_pods,

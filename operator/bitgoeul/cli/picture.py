@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bitgoeul.api.names import CLOCK_OFFSET_ANNOTATION, GROUP, LEASE_NAME, OPERATOR_NAMESPACE
+from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION, CLOCK_OFFSET_ANNOTATION, GROUP, LEASE_NAME, OPERATOR_NAMESPACE
 from bitgoeul.api.quantities import format_offset, parse_offset
 from bitgoeul.cli.connection import cluster_options, identity_options
 from bitgoeul.cluster.cache import Cache
@@ -162,23 +162,33 @@ async def look(api: Api) -> Picture:
     with overheard("bitgoeul.cluster.cache"):
         for kind, (objects, version) in zip(READ, lists, strict=True):
             cache.replace(kind, objects, int(version or 0))
-    observed, _ = observe(cache)
+    lease = await api.get(LEASE.path(LEASE_NAME, OPERATOR_NAMESPACE))
+    observed, _ = observe(cache, published_roles(lease))
     return Picture(
         observed=observed,
         live={(kind.kind, entry.obj["metadata"]["name"]): entry.obj for kind in OWN_KINDS for entry in cache.all(kind)},
         wall=present(),
-        offset=await read_offset(api),
+        offset=published_offset(lease),
     )
 
 
 async def read_offset(api: Api) -> timedelta:
     """
-    The shift that the operator publishes; none where there is no Lease.
+    Read the shift that the operator publishes; none where there is no Lease.
 
     Raises:
         UserError: It publishes something else.
     """
-    lease = await api.get(LEASE.path(LEASE_NAME, OPERATOR_NAMESPACE))
+    return published_offset(await api.get(LEASE.path(LEASE_NAME, OPERATOR_NAMESPACE)))
+
+
+def published_offset(lease: Mapping[str, Any] | None) -> timedelta:
+    """
+    Return the shift that stands on the Lease; none where there is no Lease.
+
+    Raises:
+        UserError: Something else stands there.
+    """
     annotations = ((lease or {}).get("metadata") or {}).get("annotations") or {}
     text = annotations.get(CLOCK_OFFSET_ANNOTATION, "0s")
     try:
@@ -188,6 +198,12 @@ async def read_offset(api: Api) -> timedelta:
             f"Lease {OPERATOR_NAMESPACE}/{LEASE_NAME}: annotation {CLOCK_OFFSET_ANNOTATION}: {error}; "
             "the operator writes it"
         ) from error
+
+
+def published_roles(lease: Mapping[str, Any] | None) -> frozenset[str]:
+    """Return the ClusterRoles that the operator may give to members, as it publishes; none where there is no Lease."""
+    annotations = ((lease or {}).get("metadata") or {}).get("annotations") or {}
+    return frozenset(name for name in annotations.get(ALLOWED_ROLES_ANNOTATION, "").split(",") if name)
 
 
 async def may(api: Api, verb: str, kind: Kind, namespace: str = "") -> bool:

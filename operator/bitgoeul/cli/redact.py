@@ -12,7 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bitgoeul.api.names import ALLOCATION_UID_ANNOTATION, CLOCK_OFFSET_ANNOTATION, CLOSED_ANNOTATION
+from bitgoeul.api.names import (
+    ALLOCATION_UID_ANNOTATION,
+    ALLOWED_ROLES_ANNOTATION,
+    CLOCK_OFFSET_ANNOTATION,
+    CLOSED_ANNOTATION,
+)
 from bitgoeul.cluster.client import Object
 from bitgoeul.cluster.kinds import (
     CLUSTER_ROLE,
@@ -37,7 +42,7 @@ METADATA = (
     *("labels", "finalizers", "ownerReferences"),
 )
 # Of others only the name stays: people and tools put anything there, a whole object with its secrets too.
-ANNOTATIONS = (ALLOCATION_UID_ANNOTATION, CLOCK_OFFSET_ANNOTATION, CLOSED_ANNOTATION)
+ANNOTATIONS = (ALLOCATION_UID_ANNOTATION, ALLOWED_ROLES_ANNOTATION, CLOCK_OFFSET_ANNOTATION, CLOSED_ANNOTATION)
 # Arguments of the operator's container; what else stands there may be anything.
 ARGUMENT = re.compile(
     r"run|-v|--verbose|--(metrics-host|metrics-port|namespace|workers|clock-offset|log-format)(=[\w.:-]*)?"

@@ -15,6 +15,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from bitgoeul.api.cluster_roles import read_allowed_roles
 from bitgoeul.api.names import OPERATOR_NAMESPACE
 from bitgoeul.api.quantities import format_offset, parse_offset
 from bitgoeul.cli.connection import cluster_options
@@ -66,6 +67,13 @@ def read_offset(_: click.Context, __: click.Parameter, value: str) -> timedelta:
     metavar="DURATION",
     help="Shift the time by which is planned, such as 8760h or -24h: to play years in minutes.",
 )
+@click.option(
+    "--allowed-cluster-role",
+    "allowed_roles",
+    multiple=True,
+    metavar="NAME",
+    help="ClusterRole that allocations may give to members beside their role. Repeatable.",
+)
 @trial_pod_options
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--verbose", "-v", is_flag=True, help="Say more.")
@@ -79,6 +87,7 @@ def run(
     namespace: str,
     workers: int,
     clock_offset: timedelta,
+    allowed_roles: tuple[str, ...],
     trial_pod: TrialPod,
     log_format: str,
     verbose: bool,
@@ -95,7 +104,15 @@ def run(
         metrics_port = 0
     if clock_offset:
         log.warning("planning by a clock that is shifted by %s", format_offset(clock_offset))
-    options = Options(metrics_host, metrics_port, namespace, workers, clock_offset, trial_pod)
+    options = Options(
+        metrics_host,
+        metrics_port,
+        namespace,
+        workers,
+        clock_offset,
+        trial_pod,
+        allowed_roles=read_allowed_roles(allowed_roles),
+    )
     asyncio.run(operate(kubeconfig, context, options))
 
 

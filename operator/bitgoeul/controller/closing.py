@@ -27,6 +27,7 @@ from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.together import together
 from bitgoeul.desired.allocation_status import Place, Progress
 from bitgoeul.desired.namespace import going_text
+from bitgoeul.desired.role_bindings import within
 from bitgoeul.desired.world import NamespaceTarget
 from bitgoeul.planning.allocations import Allocation
 from bitgoeul.planning.decisions import Decision
@@ -134,7 +135,8 @@ class Closing:
     def _members(self, allocation: Allocation, decision: Decision, namespace: str) -> tuple[Member, ...]:
         """Who may do what: all as before while pods may still run, then everybody may look."""
         asked_for = any(share.namespace == namespace for share in allocation.shares)
-        members = allocation.spec.members if allocation.spec and asked_for else ()
+        # What members are given beside their role is taken with the grant.
+        members = within(allocation.spec.members if allocation.spec and asked_for else (), frozenset())
         if not decision.view_only:
             return members
         return tuple(member.model_copy(update={"role": MemberRole.VIEW}) for member in members)

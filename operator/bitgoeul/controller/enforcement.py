@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bitgoeul.api.conditions import Reason
-from bitgoeul.api.tenant_allocation import ClaimRequest, DeletionPolicy
+from bitgoeul.api.tenant_allocation import ClaimRequest, DeletionPolicy, Member
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.kinds import NAMESPACE
 from bitgoeul.controller.clock import NOT_ACTED_ON, Clocks
@@ -21,11 +21,13 @@ from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings, positive
 from bitgoeul.controller.namespaces import NamespaceKeeper
 from bitgoeul.controller.planner import Round
+from bitgoeul.controller.role_check import RoleCheck
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.together import together
 from bitgoeul.controller.trial import Obstacle
 from bitgoeul.desired.allocation_status import Place, Progress
 from bitgoeul.desired.namespace import going_text
+from bitgoeul.desired.role_bindings import given_roles, within
 from bitgoeul.desired.targets import Division, Holding, divide
 from bitgoeul.desired.world import NamespaceTarget
 from bitgoeul.planning.allocations import Allocation, Amounts, at_least, total
@@ -64,6 +66,7 @@ class Enforcement:
         lower_grant: LowerGrant,
         plan_clock: Callable[[], datetime],
         clocks: Clocks,
+        role_check: RoleCheck,
     ) -> None:
         self._cache = cache
         self._keeper = keeper
@@ -73,6 +76,7 @@ class Enforcement:
         self._lower_grant = lower_grant
         self._plan_clock = plan_clock
         self._clocks = clocks
+        self._role_check = role_check
 
     async def run(self, entry: Entry, decision: Decision, current: Round) -> Progress:
         """
@@ -83,7 +87,7 @@ class Enforcement:
             ClusterError: A request did not succeed.
         """
         allocation: Allocation = entry.view
-        members = allocation.spec.members if allocation.spec else ()
+        members = members_of(allocation, current)
         for name in self._cache.owned_namespaces(allocation.uid):
             # Taking rights away waits for nothing.
             await self._keeper.revoke_access(NamespaceTarget(name, allocation.name, allocation.uid), members)
@@ -240,7 +244,8 @@ class Enforcement:
         return opened or self._keeper.has_access(namespace)
 
     async def _open_doors(self, allocation: Allocation, decision: Decision, lay: Lay, current: Round) -> str:
-        """Give claims and access; the claims that could not be made, for people."""
+        """Give claims and access; return what could not be given, for people."""
+        members = members_of(allocation, current)
         # While a change waits, its claims do too: their pool may not even exist.
         claims = claims_by_namespace(allocation) if decision.met else {}
         unmade = []
@@ -248,8 +253,10 @@ class Enforcement:
             target = lay.division.targets[name]
             self._takedown.forget(name)
             unmade += await self._keeper.give_claims(target, claims.get(name, ()), current.world)
-            await self._keeper.give_access(target, allocation.spec.members if allocation.spec else ())
+            unmade += await self._keeper.give_access(target, members)
             await self._keeper.wake_workloads(name)
+        absent = await self._role_check.missing(given_roles(members))
+        unmade += [f"there is no ClusterRole {role}, which members are given: make it" for role in absent]
         return "; ".join(unmade)
 
     async def _shrink(self, allocation: Allocation, excess: Amounts, lay: Lay, current: Round) -> datetime | None:
@@ -304,6 +311,11 @@ class Enforcement:
         if lowered != dict(allocation.granted):
             await self._lower_grant(entry, lowered)
         return positive({pool: amount - ask.get(pool, 0) for pool, amount in lowered.items()})
+
+
+def members_of(allocation: Allocation, current: Round) -> tuple[Member, ...]:
+    """Who is to have access, with those of their ClusterRoles that are allowed."""
+    return within(allocation.spec.members if allocation.spec else (), current.snapshot.allowed_roles)
 
 
 def claims_by_namespace(allocation: Allocation) -> dict[str, list[tuple[str, ClaimRequest]]]:

@@ -46,7 +46,7 @@ from bitgoeul.controller.unkept import Unkept
 from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, policy_name
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.namespace import amend_namespace, build_namespace, closing_marks, left_over
-from bitgoeul.desired.role_bindings import build_role_bindings, tenant_role
+from bitgoeul.desired.role_bindings import build_role_bindings, is_ours, tenant_role
 from bitgoeul.desired.tenant_policies import POLICY_NAME as TENANT_POLICY
 from bitgoeul.desired.tenant_policies import build_tenant_proof_pod, refused_for_grace
 from bitgoeul.desired.trial_pod import TrialPod
@@ -359,12 +359,25 @@ class NamespaceKeeper:
                 if MANAGED_BY_LABEL not in labels:  # not watched: nobody would tell the cache when it is gone
                     self._cache.forget(VOLUME_CLAIM, (namespace, metadata["name"]))
 
-    async def give_access(self, target: NamespaceTarget, members: Iterable[Member]) -> None:
-        """Bind the members' roles, and unbind roles that have no members any more."""
+    async def give_access(self, target: NamespaceTarget, members: Iterable[Member]) -> list[str]:
+        """
+        Bind the members' roles, and unbind roles that have no members any more.
+
+        Returns:
+            ClusterRoles beside our own that cannot be bound, for people: no reason to lock members out.
+        """
         bindings = build_role_bindings(target, members)
         await self.remove_access(target.name, keep={binding["metadata"]["name"] for binding in bindings})
+        refused = []
         for binding in bindings:
-            await self.ensure(binding)
+            role = binding["roleRef"]["name"]
+            try:
+                await self.ensure(binding)
+            except ApiError as error:
+                if is_ours(role) or error.terminating or error.status not in (403, 422):
+                    raise
+                refused.append(f"ClusterRole {role} cannot be bound in {target.name}: {error.message}")
+        return refused
 
     def has_access(self, namespace: str) -> bool:
         """Whether any member may run something in this namespace; who may only look has no pods to be astray."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from bitgoeul import __version__
 from bitgoeul.api.conditions import Reason
-from bitgoeul.api.names import CLOCK_OFFSET_ANNOTATION, OPERATOR_NAMESPACE
+from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION, CLOCK_OFFSET_ANNOTATION, OPERATOR_NAMESPACE
 from bitgoeul.api.quantities import format_offset
 from bitgoeul.cluster.cache import Cache, Entry, load
 from bitgoeul.cluster.client import Api, ApiError, NoAnswerError, OlderDataError
@@ -75,6 +75,7 @@ class Options:
         clock_offset: Shifts the time by which is planned; Lease, Events and transition times keep to the real one.
         trial_pod: What the trial pods say, so that other policies of the cluster let them through.
         pending_after: How long a pod waits for a node before its allocation tells of it.
+        allowed_roles: ClusterRoles that members may be given beside our own.
     """
 
     metrics_host: str = "127.0.0.1"
@@ -84,6 +85,7 @@ class Options:
     clock_offset: timedelta = timedelta(0)
     trial_pod: TrialPod = field(default_factory=TrialPod)
     pending_after: timedelta = PENDING_AFTER
+    allowed_roles: frozenset[str] = frozenset()
 
 
 class Operator:
@@ -125,6 +127,7 @@ class Operator:
             on_decided=self._decided,
             on_refused=self._promise_refused,
             counted=self._lingering.counted,
+            allowed_roles=self._options.allowed_roles,
         )
         reporter = Reporter(self.cache, writer, self._recorder, milestones, clock)
         self._tenants = Tenants(
@@ -166,9 +169,12 @@ class Operator:
         self.planner.wake()
 
     def _annotations(self) -> dict[str, str | None]:
-        """What the Lease tells those who reckon with the same clock."""
+        """What the Lease tells those who plan as this operator does: its clock, and what members may be given."""
         offset = self._plan_clock.offset
-        return {CLOCK_OFFSET_ANNOTATION: format_offset(offset) if offset else None}
+        return {
+            CLOCK_OFFSET_ANNOTATION: format_offset(offset) if offset else None,
+            ALLOWED_ROLES_ANNOTATION: ",".join(sorted(self._options.allowed_roles)) or None,
+        }
 
     async def run(self, stop: asyncio.Event, on_watching: Callable[[], None] = lambda: None) -> None:
         """

@@ -123,6 +123,7 @@ class Planner:
         on_decided: Callable[[Round], None],
         on_refused: Callable[[Entry, str], None],
         counted: Callable[[QuotaView], QuotaView] = lambda view: view,
+        allowed_roles: frozenset[str] = frozenset(),
     ) -> None:
         """
         Args:
@@ -140,6 +141,7 @@ class Planner:
         self._on_decided = on_decided
         self._on_refused = on_refused
         self._counted = counted
+        self._allowed_roles = allowed_roles
         self._wanted = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._refused: dict[str, Refusal] = {}  # by UID: promises that the API server does not take
@@ -200,7 +202,7 @@ class Planner:
 
     async def decide(self) -> None:
         """One round: look, plan, tell, promise."""
-        observed, entries = observe(self._cache, self._counted)
+        observed, entries = observe(self._cache, self._allowed_roles, self._counted)
         belief = believe(self._tracks, observed.nodes, observed.accelerator_pools, time.monotonic())
         self._tracks, self._falls_at = belief.tracks, belief.due
         observed = replace(observed, nodes=belief.nodes, pending=self._pending)
@@ -408,12 +410,13 @@ def pending_of(snapshot: Snapshot, uid: str) -> PendingPods | None:
 
 
 def observe(
-    cache: Cache, counted: Callable[[QuotaView], QuotaView] = lambda view: view
+    cache: Cache, allowed_roles: frozenset[str], counted: Callable[[QuotaView], QuotaView] = lambda view: view
 ) -> tuple[Observed, dict[str, Entry]]:
     """
     The cache as planning looks at it, and the allocations' entries that it was made from.
 
     Args:
+        allowed_roles: ClusterRoles that members may be given.
         counted: Gives a quota with what it does not count although pods still hold it.
     """
     allocations = {entry.view.name: entry for entry in cache.all(TENANT_ALLOCATION)}
@@ -424,6 +427,7 @@ def observe(
         nodes=tuple(entry.view for entry in cache.all(NODE)),
         namespaces={entry.view.name: entry.view for entry in cache.all(NAMESPACE)},
         quotas=tuple(counted(entry.view) for entry in cache.all(RESOURCE_QUOTA)),
+        allowed_roles=allowed_roles,
     )
     return observed, allocations
 

@@ -25,6 +25,7 @@ from bitgoeul.controller.lingering import Lingering
 from bitgoeul.controller.namespaces import NamespaceKeeper, NamespaceTakenError
 from bitgoeul.controller.planner import Planner, Round, is_new_promise
 from bitgoeul.controller.reports import Reporter
+from bitgoeul.controller.role_check import RoleCheck
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.unkept import Unkept
 from bitgoeul.desired.allocation_status import Progress
@@ -75,7 +76,15 @@ class Tenants:
         self._holdings = Holdings(cache, api, lingering)
         eviction = Eviction(api, writer, plan_clock)
         self._enforcement = Enforcement(
-            cache, self._keeper, self._takedown, self._holdings, eviction, self._lower_grant, plan_clock, clocks
+            cache,
+            self._keeper,
+            self._takedown,
+            self._holdings,
+            eviction,
+            self._lower_grant,
+            plan_clock,
+            clocks,
+            RoleCheck(api),
         )
         self._closing = Closing(
             cache, api, self._keeper, self._takedown, self._holdings, eviction, self._lower_grant, clocks

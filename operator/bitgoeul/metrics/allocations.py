@@ -8,6 +8,7 @@ from functools import partial
 from bitgoeul.api.conditions import ConditionType
 from bitgoeul.api.pod_security import DEFAULT_LEVEL, PodSecurityLevel
 from bitgoeul.api.tenant_allocation import OrganizationClass
+from bitgoeul.desired.role_bindings import given_roles, within
 from bitgoeul.metrics.exposition import Row
 from bitgoeul.metrics.state import CONDITION_MEANING, STATUSES, Source, State, conditions_of, gauge
 from bitgoeul.planning.allocations import Amounts
@@ -68,6 +69,17 @@ def pod_security_rows(state: State) -> Iterator[Row]:
         if decision.admitted and not allocation.deleting and allocation.pod_security is not DEFAULT_LEVEL:
             asked = allocation.spec.pod_security if allocation.spec else None
             yield (allocation.name, str(allocation.pod_security), (asked.reason if asked else None) or ""), 1
+
+
+def given_role_rows(state: State) -> Iterator[Row]:
+    """How many members of each that is in force have a ClusterRole beside their role."""
+    for standing, decision in state.decided():
+        allocation = standing.allocation
+        if not decision.admitted or allocation.deleting or allocation.spec is None:
+            continue
+        members = within(allocation.spec.members, state.snapshot.allowed_roles)
+        for role in sorted(given_roles(members)):
+            yield (allocation.name, role), sum(role in member.cluster_roles for member in members)
 
 
 def amount_rows(state: State, kind: PoolKind, read: Callable[[Standing, Decision], Amounts]) -> Iterator[Row]:
@@ -204,6 +216,14 @@ ALLOCATION_SOURCES = (
         "back by scheduling gates are not counted. Looked at once a minute. Absent: none.",
         pending_rows,
         unit="pods",
+    ),
+    gauge(
+        "bitgoeul_allocation_cluster_role_members",
+        ("allocation", "cluster_role"),
+        "Members of the allocation that have a ClusterRole beside their role, while the grant is in force. Absent: "
+        "none.",
+        given_role_rows,
+        unit="members",
     ),
     gauge(
         "bitgoeul_allocation_namespaces",

@@ -134,6 +134,21 @@ def legacy_fits(standing: Standing) -> Refusal | None:
     return None
 
 
+def roles_are_allowed(standing: Standing, snapshot: Snapshot) -> Refusal | None:
+    """Each ClusterRole that a member is to have is one of those that the platform engineer allows."""
+    spec = standing.allocation.spec
+    wanted = {role for member in spec.members for role in member.cluster_roles} if spec else set()
+    refused = sorted(wanted - snapshot.allowed_roles)
+    if not refused:
+        return None
+    allowed = ", ".join(sorted(snapshot.allowed_roles)) or "none"
+    return Refusal(
+        Reason.ROLE_NOT_ALLOWED,
+        f"members may not be given ClusterRole {', '.join(refused)} (allowed: {allowed}); take it out of spec.members, "
+        f"or allow it to the operator with --allowed-cluster-role (chart value members.allowedClusterRoles)",
+    )
+
+
 def misconfigured(message: str) -> Refusal:
     return Refusal(Reason.MISCONFIGURED, message)
 
@@ -259,6 +274,7 @@ CHECKS: tuple[Check, ...] = (
     shares_fit,
     claims_fit,
     inheritance_fits,
+    roles_are_allowed,
     pools_exist,
     namespaces_are_free,
     classes_differ,

@@ -31,6 +31,7 @@ class Observed:
     namespaces: Mapping[str, NamespaceView] = field(default_factory=dict)
     quotas: tuple[QuotaView, ...] = ()
     pending: Pending | None = None  # None: nobody has looked yet
+    allowed_roles: frozenset[str] = frozenset()  # ClusterRoles that members may be given
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Snapshot:
     flawed: frozenset[PoolKey] = frozenset()
     # Pods that no node takes, by UID of the allocation; no decision depends on them. None: nobody has looked yet.
     pending: Pending | None = None
+    # ClusterRoles that members may be given beside our own.
+    allowed_roles: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ def build_snapshot(observed: Observed, now: datetime, wall: datetime | None = No
         flawed=frozenset(key for key, pool in pools.items() if pool.deleting or pool.problem or pool.shadowed_by),
         draining=frozenset(key for key, pool in pools.items() if pool.stop is StopPolicy.HOLD_AND_DRAIN),
         pending=observed.pending,
+        allowed_roles=observed.allowed_roles,
     )
 
 
