@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ import yaml
 
 from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION, LEASE_NAME, OPERATOR_NAMESPACE
 from bitgoeul.cluster.kinds import CLUSTER_ROLE, LEASE, RBAC, ROLE_BINDING
-from tests.cluster.faults import Launch, forget_lease
+from bitgoeul.local.launcher import ControlPlane
+from tests.cluster.api_objects import make
+from tests.cluster.faults import ForkServer, Launch, forget_lease
+from tests.cluster.asking import Asker
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.scenario import World, condition, said
 from tests.cluster.waiting import eventually
 
-pytest_plugins = ["tests.cluster.fault_fixtures"]
+pytest_plugins = ["tests.cluster.asking_fixtures", "tests.cluster.fault_fixtures"]
 
 RAY, AUTHOR = "ray-user", "role-author"
 GIVEN = f"bitgoeul:role:{RAY}"
@@ -223,3 +227,31 @@ def test_who_may_write_roles_gives_no_more_than_it_has(roles: World, launch: Lau
     # What a member made is not the operator's: it outlives the member's own access, as the documentation says.
     world.edit(blue, members=[])
     eventually(lambda: world.bindings(blue) == {"hub": ["hub"]}, "only the member's own binding is left")
+
+
+def test_commands_that_plan_know_what_may_be_given(
+    roles: World, launch: Launch, plane: ControlPlane, commands: ForkServer, tmp_path: Path
+) -> None:
+    """By the operator's Lease: what would be refused is foreseen, and what would not is granted."""
+    world, asker = roles, Asker(commands, plane, tmp_path)
+    allowing(launch, RAY)
+    pool = world.pool(devices=8)
+    foreseen = {}
+    for name, role in (("may", RAY), ("may-not", AUTHOR)):
+        spec = {
+            "organization": {"name": name, "class": "Startup"},
+            "accelerators": [{"pool": pool, "devices": 1}],
+            "members": [member("ara", "edit", role)],
+        }
+        obj = make("TenantAllocation", world.name(name), spec)
+        (found,) = asker.json("plan", "-f", asker.file(obj))["allocations"]
+        foreseen[name] = (found["after"]["phase"], found["after"]["reason"])
+    assert foreseen["may-not"] == ("Refused", "RoleNotAllowed")
+    assert foreseen["may"][0] == "Active"
+    refused = world.allocate("may-not", {pool: 1}, members=[member("ara", "edit", AUTHOR)])
+    world.await_phase(refused, "Refused")
+    answer = asker.json("why", refused)
+    assert (answer["reason"], answer["turn"]) == ("RoleNotAllowed", "platform engineer")
+    assert f"(allowed: {RAY})" in answer["message"]
+    found = {one["check"]: one for one in asker.json("doctor")["checks"]}
+    assert (found["roles"]["verdict"], found["roles"]["found"]) == ("ok", f"members may be given {RAY} (nobody has it)")
