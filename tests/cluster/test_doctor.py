@@ -8,11 +8,15 @@ from bitgoeul.api.names import ALLOCATION_LABEL, GROUP, MANAGED_BY, MANAGED_BY_L
 from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
     DEVICE_CLASS,
+    LIMIT_RANGE,
+    MUTATING_BINDING,
+    MUTATING_POLICY,
     NAMESPACE,
     RESOURCE_QUOTA,
     ROLE_BINDING,
     TENANT_ALLOCATION,
     VALIDATING_BINDING,
+    VALIDATING_POLICY,
 )
 from bitgoeul.desired.admission_policies import policy_name
 from tests.cluster.asking import Asker, pinned
@@ -48,17 +52,17 @@ def test_a_healthy_installation_is_fine(world: World, asker: Asker, operator: Op
             ["ok", check]
             for check in (
                 *("kubernetes", "kinds", "operator", "clock", "admission", "dra"),
-                *("quotas", "security", "roles", "retained", "leftovers", "pods", "rights"),
+                *("quotas", "limits", "security", "roles", "retained", "leftovers", "pods", "rights"),
             )
         ]
         assert lines[1] == "ok  kinds  3 kinds, as this version has them"
         assert lines[3] == "ok  clock  not shifted, and the same here as at the API server"
         assert lines[5] == "ok  dra  resource.k8s.io/v1 has 0 device classes; claims are closed to tenants"
-        assert lines[7:11] == [
-            "ok  pods  pod security is baseline or stricter everywhere",
+        assert lines[8:12] == [
+            "ok  security  pod security is baseline or stricter everywhere",
             "ok  roles  members may be given no ClusterRoles but the operator's own",
             "ok  retained  no data of deleted allocations is kept",
-            "ok  leftovers  nothing without an allocation",
+            "ok  leftovers  nothing without an allocation or a pool",
         ]
         assert lines[-1] == "Next  bitgoeul status"
         return True
@@ -125,6 +129,33 @@ def test_what_is_kept_left_over_or_too_much_is_told(world: World, asker: Asker) 
 
     eventually(told, "all three are told")
     world.delete(NAMESPACE, gone)
+
+
+def test_limits_of_others_are_told(world: World, asker: Asker) -> None:
+    """What a policy engine puts into each new namespace is told with what it caps; the command takes it away."""
+    blue = world.active("blue", {world.pool(): 1})
+    limits = [{"type": "Container", "default": {"memory": "512Mi", "cpu": "500m"}}]
+    mine = {"name": world.name("limits"), "namespace": blue}
+    world.admin.create(LIMIT_RANGE.path("", blue), {"metadata": mine, "spec": {"limits": limits}})
+    found = findings(asker)["limits"]
+    assert found["verdict"] == "warn"
+    assert blue in found["found"]
+    assert "Container limited to cpu 500m, memory 512Mi where nothing is said" in found["found"]
+    assert found["fix"] == f"kubectl delete limitrange {world.name('limits')} -n {blue}"
+
+
+def test_what_a_pool_leaves_behind_is_told(world: World, asker: Asker, kubectl: Kubectl) -> None:
+    """Deleted without what belongs to it, its policies stay; the command takes all four away."""
+    pool = world.pool()
+    kubectl("delete", "apool", pool, "--cascade=orphan")
+    world.await_gone(ACCELERATOR_POOL, pool)
+    found = findings(asker)["leftovers"]
+    assert policy_name(pool) in found["found"]
+    for command in found["fix"].split(" && "):
+        kubectl(*command.split()[1:])
+    for kind in (MUTATING_POLICY, MUTATING_BINDING, VALIDATING_POLICY, VALIDATING_BINDING):
+        world.await_gone(kind, policy_name(pool))
+    assert policy_name(pool) not in findings(asker)["leftovers"]["found"]
 
 
 def test_a_missing_policy_is_bad(world: World, asker: Asker, operator: OperatorProcess) -> None:

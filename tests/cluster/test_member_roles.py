@@ -13,8 +13,8 @@ from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION, LEASE_NAME, OPERATOR_NA
 from bitgoeul.cluster.kinds import CLUSTER_ROLE, LEASE, RBAC, ROLE_BINDING
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.api_objects import make
-from tests.cluster.faults import ForkServer, Launch, forget_lease
 from tests.cluster.asking import Asker
+from tests.cluster.faults import ForkServer, Launch, forget_lease
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.scenario import World, condition, said
 from tests.cluster.waiting import eventually

@@ -25,6 +25,7 @@ from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
     BY_KIND,
     DEVICE_CLASS,
+    LIMIT_RANGE,
     MUTATING_POLICY,
     NAMESPACE,
     RESOURCE_QUOTA,
@@ -147,7 +148,7 @@ def test_what_may_not_be_listed_keeps_no_check_from_being_made(kind: Any) -> Non
     objects = {other: found for other, found in WELL.objects.items() if other is not kind}
     found = examine(replace(WELL, objects=objects))
     assert {one.verdict for one in found} <= {Verdict.OK, Verdict.WARN}
-    if kind in (ACCELERATOR_POOL, NAMESPACE, TENANT_ALLOCATION):
+    if kind in (ACCELERATOR_POOL, LIMIT_RANGE, NAMESPACE, TENANT_ALLOCATION):
         assert any(one.found.startswith("not checked") for one in found)
 
 
@@ -213,6 +214,61 @@ def test_device_classes_may_be_there(fields: dict[str, Any], said: str) -> None:
     assert find("dra", **fields) == Finding("dra", Verdict.OK, said)
 
 
+def foreign(namespace: str, *rows: Manifest) -> Manifest:
+    """A LimitRange of somebody else."""
+    return {"metadata": {"name": "default", "namespace": namespace}, "spec": {"limits": list(rows)}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        pytest.param(
+            [{"type": "Container", "default": {"memory": "512Mi", "cpu": "2"}, "defaultRequest": {"cpu": "1"}}],
+            "Container limited to cpu 2, memory 512Mi where nothing is said, asks for cpu 1 where nothing is said",
+            id="defaults",
+        ),
+        pytest.param(
+            [{"type": "Pod", "max": {"cpu": "2"}}, {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}],
+            "Pod at most cpu 2; PersistentVolumeClaim at most storage 1Gi",
+            id="bounds of pods and claims",
+        ),
+        pytest.param([{"type": "Pod"}], "it caps nothing", id="nothing"),
+    ],
+)
+def test_limits_of_others_are_told(rows: list[Manifest], said: str) -> None:
+    """Where they stand, what they cap, and the command that takes them away."""
+    namespaces = [make_namespace("blue"), make_namespace("else", "")]
+    objects = {**WELL.objects, NAMESPACE: namespaces, LIMIT_RANGE: [foreign("else"), foreign("blue", *rows)]}
+    found = find("limits", objects=objects)
+    assert found.verdict is Verdict.WARN
+    assert found.found == (
+        f"a foreign LimitRange in blue: pods that the grant has room for may be refused; default in blue: {said}"
+    )
+    assert found.fix == "kubectl delete limitrange default -n blue"
+
+
+@pytest.mark.parametrize(
+    ("pools", "metadata", "verdict"),
+    [
+        pytest.param([], {}, "warn", id="the pool is gone"),
+        pytest.param([make_accelerator_pool("a100")], {}, "ok", id="the pool is there"),
+        pytest.param([], {"deletionTimestamp": "now"}, "ok", id="on its way out"),
+        pytest.param([], {"ownerReferences": [{"kind": "AcceleratorPool"}]}, "ok", id="its owner takes it away"),
+        pytest.param([], {"labels": {}}, "ok", id="somebody else's"),
+        pytest.param([], {"name": "bitgoeul-other"}, "ok", id="not a pool's"),
+    ],
+)
+def test_what_a_pool_has_left_behind_is_found(pools: list[Manifest], metadata: Manifest, verdict: str) -> None:
+    """A new pool of the name would take it over."""
+    given = {"name": "bitgoeul-pool-a100", "labels": {MANAGED_BY_LABEL: MANAGED_BY}} | metadata
+    objects = {**WELL.objects, ACCELERATOR_POOL: pools, MUTATING_POLICY: [{"metadata": given}]}
+    found = find("leftovers", objects=objects)
+    assert found.verdict == verdict
+    if verdict == "warn":
+        assert found.found.startswith("admission policies without a pool: bitgoeul-pool-a100; a new pool")
+        assert found.fix == "kubectl delete mutatingadmissionpolicy bitgoeul-pool-a100"
+
+
 def test_what_is_printed() -> None:
     """One line a check, the fix behind what is wrong, and the worst fix once more as the next command."""
     tenant, mine = make_namespace("blue"), {"metadata": {"name": "mine", "namespace": "blue"}}
@@ -243,11 +299,12 @@ def test_what_is_printed() -> None:
         f"fix: echo '{closed}' | kubectl apply -f -",
         "warn  quotas      more than one quota in blue: the least of them counts; "
         "fix: kubectl delete resourcequota mine -n blue",
-        "ok    pods        pod security is baseline or stricter everywhere",
+        "ok    limits      no foreign LimitRange in 2 tenant namespaces",
+        "ok    security    pod security is baseline or stricter everywhere",
         "ok    roles       members may be given no ClusterRoles but the operator's own",
         "warn  retained    data of deleted allocations is kept, and charged, in old; "
         "fix: kubectl get namespaces -l bitgoeul.dev/retained=true",
-        "ok    leftovers   nothing without an allocation",
+        "ok    leftovers   nothing without an allocation or a pool",
         "ok    pods        no allocation has pods that no node takes",
         "warn  rights      dain may not list nodes; "
         f"fix: kubectl create clusterrole bitgoeul-reader --verb=get,list --resource={reads} && "

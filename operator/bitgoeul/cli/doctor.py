@@ -23,7 +23,7 @@ from bitgoeul.cli.picture import (
     target_options,
 )
 from bitgoeul.cluster.client import Api, ApiError, Object
-from bitgoeul.cluster.kinds import DEVICE_CLASS, LEASE, RESOURCE_QUOTA, Kind
+from bitgoeul.cluster.kinds import DEVICE_CLASS, LEASE, LIMIT_RANGE, RESOURCE_QUOTA, Kind
 from bitgoeul.controller.preflight import ask
 from bitgoeul.controller.role_check import RoleCheck
 from bitgoeul.planning.moments import date
@@ -31,7 +31,7 @@ from bitgoeul.planning.terms import read_moment
 
 DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WHO_AM_I = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-LISTED = tuple(dict.fromkeys((*LOOKED_AT, *POLICY_KINDS, *CHILDREN, DEVICE_CLASS)))
+LISTED = tuple(dict.fromkeys((*LOOKED_AT, *POLICY_KINDS, *CHILDREN, LIMIT_RANGE, DEVICE_CLASS)))
 
 
 @click.command(short_help="Check the installation, and say how to mend it.")
@@ -39,8 +39,9 @@ LISTED = tuple(dict.fromkeys((*LOOKED_AT, *POLICY_KINDS, *CHILDREN, DEVICE_CLASS
 @output_option("table", "json", "yaml")
 def doctor(target: Target, output: str) -> int:
     """
-    Check Kubernetes, our kinds, the operator, clocks, admission policies, device classes, quotas, pod security, roles
-    of members, what is kept or left over, and your own rights: one line each, with the command that mends it.
+    Check Kubernetes, our kinds, the operator, clocks, admission policies, device classes, quotas, limits, pod security,
+    roles of members, what is kept or left over, pods that no node takes, and your own rights: one line each, with the
+    command that mends it.
 
     Exits with 0 if nothing is bad, 1 if something is, and 2 if the installation is not ready: kinds are missing, or no
     operator leads.
@@ -92,8 +93,9 @@ async def gather(api: Api) -> Evidence:
 async def listed(api: Api, kind: Kind) -> list[Object] | int:
     """The objects of a kind, or 403 or 404: why there are none."""
     try:
-        # Of quotas also those of others: they may stand in a tenant's namespace.
-        found, _ = await api.list_all(kind.path(), "" if kind is RESOURCE_QUOTA else kind.selector)
+        # Of quotas and limits also those of others: they may stand in a tenant's namespace.
+        others = kind in (RESOURCE_QUOTA, LIMIT_RANGE)
+        found, _ = await api.list_all(kind.path(), "" if others else kind.selector)
     except ApiError as error:
         if error.status not in (403, 404):
             raise

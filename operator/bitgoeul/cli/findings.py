@@ -43,6 +43,7 @@ from bitgoeul.cli.evidence import (
     unready,
     views,
 )
+from bitgoeul.cli.limit_findings import check_limits
 from bitgoeul.cluster.client import Object
 from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
@@ -53,11 +54,12 @@ from bitgoeul.cluster.kinds import (
     OWN_KINDS,
     RESOURCE_QUOTA,
     TENANT_ALLOCATION,
+    Kind,
 )
 from bitgoeul.cluster.lease import runs_in
 from bitgoeul.controller.clock import MOST_SKEW_SECONDS
 from bitgoeul.controller.preflight import check_version
-from bitgoeul.desired.admission_policies import build_pool_policies
+from bitgoeul.desired.admission_policies import build_pool_policies, policy_name
 from bitgoeul.desired.allocation_status import pending_message
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.tenant_policies import POLICY_NAME, build_tenant_policies
@@ -83,6 +85,7 @@ def examine(evidence: Evidence) -> list[Finding]:
         check_policies,
         check_device_classes,
         check_quotas,
+        check_limits,
         check_pod_security,
         check_member_roles,
         check_retained,
@@ -324,7 +327,7 @@ def check_retained(evidence: Evidence) -> Finding:
 
 
 def check_leftovers(evidence: Evidence) -> Finding:
-    """Whether something of ours is left without an allocation; volume claims are data, and no leftover."""
+    """Whether something of ours is left without an allocation or a pool; volume claims are data, and no leftover."""
     name = "leftovers"
     if TENANT_ALLOCATION not in evidence.objects or NAMESPACE not in evidence.objects:
         if TENANT_ALLOCATION in evidence.unserved:
@@ -351,10 +354,34 @@ def check_leftovers(evidence: Evidence) -> Finding:
     if left:
         texts = [f"{kind.kind} {obj['metadata']['name']}" for kind, obj in left]
         return Finding(name, Verdict.WARN, f"without an allocation: {named(texts)}", deletion(*left[0]))
+    poolless = without_pool(evidence)
+    if poolless:
+        texts = sorted({obj["metadata"]["name"] for _, obj in poolless})
+        found = f"admission policies without a pool: {named(texts)}; a new pool of the name takes them over"
+        fix = " && ".join(deletion(*one) for one in poolless if one[1]["metadata"]["name"] == texts[0])
+        return Finding(name, Verdict.WARN, found, fix)
     unseen = [kind.plural for kind in CHILDREN if kind not in evidence.objects]
     if unseen:
         return unread(name, f"list {', '.join(unseen)}")
-    return Finding(name, Verdict.OK, "nothing without an allocation")
+    return Finding(name, Verdict.OK, "nothing without an allocation or a pool")
+
+
+def without_pool(evidence: Evidence) -> list[tuple[Kind, Object]]:
+    """Policies and bindings that a pool has left behind, as with ``--cascade=orphan``."""
+    if ACCELERATOR_POOL not in evidence.objects:
+        return []
+    expected = {policy_name(obj["metadata"]["name"]) for obj in evidence.objects[ACCELERATOR_POOL]}
+    return [
+        (kind, obj)
+        for kind in POLICY_KINDS
+        for obj in evidence.objects.get(kind, ())
+        if ours(obj)
+        and str(obj["metadata"]["name"]).startswith(policy_name(""))
+        and obj["metadata"]["name"] not in expected
+        and not obj["metadata"].get("deletionTimestamp")
+        # With an owner they go by themselves.
+        and not obj["metadata"].get("ownerReferences")
+    ]
 
 
 def is_left(obj: Object, allocations: set[str], namespace: NamespaceView | None) -> bool:
