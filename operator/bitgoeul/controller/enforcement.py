@@ -21,6 +21,7 @@ from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings, positive
 from bitgoeul.controller.namespaces import NamespaceKeeper
 from bitgoeul.controller.planner import Round
+from bitgoeul.controller.policy_proof import PolicyProof
 from bitgoeul.controller.role_check import RoleCheck
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.together import together
@@ -66,6 +67,7 @@ class Enforcement:
         lower_grant: LowerGrant,
         plan_clock: Callable[[], datetime],
         clocks: Clocks,
+        proof: PolicyProof,
         role_check: RoleCheck,
     ) -> None:
         self._cache = cache
@@ -76,6 +78,7 @@ class Enforcement:
         self._lower_grant = lower_grant
         self._plan_clock = plan_clock
         self._clocks = clocks
+        self._proof = proof
         self._role_check = role_check
 
     async def run(self, entry: Entry, decision: Decision, current: Round) -> Progress:
@@ -164,7 +167,7 @@ class Enforcement:
         terminating = sorted(name for name, namespace in owned.items() if namespace.view.terminating)
         vanishing = [name for name in terminating if decision.met and name not in shares]
         going = [name for name in terminating if name not in vanishing]
-        new = self._keeper.new_pools(allocation.ask)
+        new = self._proof.new_pools(allocation.ask)
         holdings = {
             # Where members are in already, nothing can be proved before a pod of theirs: new policies get time.
             name: self._holdings.of(ns, allocation, current, new if self._keeper.has_access(name) else frozenset())
@@ -232,7 +235,7 @@ class Enforcement:
         for name in lay.staying:
             # Where members are in already, a trial pod would only show that their quota is used up.
             if not self._are_in(entry, name):
-                problem = await self._keeper.prove_policies(lay.division.targets[name], current.world)
+                problem = await self._proof.obstacle(lay.division.targets[name], current.world)
                 if problem is not None:
                     return problem
         return None

@@ -7,7 +7,6 @@ enforced, a proof that the policy acts, the claims, and last of all the access o
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -28,36 +27,23 @@ from bitgoeul.cluster.client import Api, ApiError, Object
 from bitgoeul.cluster.kinds import (
     BY_KIND,
     DEPLOYMENT,
-    MUTATING_BINDING,
-    MUTATING_POLICY,
     NAMESPACE,
     ROLE_BINDING,
     STATEFUL_SET,
-    VALIDATING_BINDING,
-    VALIDATING_POLICY,
     VOLUME_CLAIM,
     Kind,
 )
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.quotas import QuotaKeeper
-from bitgoeul.controller.trial import Obstacle, read_refusal, used_up
 from bitgoeul.controller.unkept import Unkept
-from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, policy_name
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.namespace import amend_namespace, build_namespace, closing_marks, left_over
 from bitgoeul.desired.role_bindings import build_role_bindings, is_ours, tenant_role
-from bitgoeul.desired.tenant_policies import POLICY_NAME as TENANT_POLICY
-from bitgoeul.desired.tenant_policies import build_tenant_proof_pod, refused_for_grace
-from bitgoeul.desired.trial_pod import TrialPod
 from bitgoeul.desired.volume_claims import build_volume_claims, never_shrunk
 from bitgoeul.desired.world import Manifest, NamespaceTarget, World
 from bitgoeul.planning.allocations import Amounts
-from bitgoeul.planning.pools import PoolKey, PoolKind, accelerator
-
-# A new admission policy acts after about a second; three times that, where it cannot be tried out.
-POLICY_SECONDS = 3.0
-POLICY_KINDS = (MUTATING_POLICY, MUTATING_BINDING, VALIDATING_POLICY, VALIDATING_BINDING)
+from bitgoeul.planning.pools import PoolKind
 
 
 class NamespaceTakenError(Exception):
@@ -75,7 +61,6 @@ class NamespaceKeeper:
         corrections: Corrections,
         unkept: Unkept,
         clock: Callable[[], datetime],
-        trial: TrialPod,
     ) -> None:
         self._cache = cache
         self._api = api
@@ -84,9 +69,6 @@ class NamespaceKeeper:
         self._unkept = unkept
         self.quotas = QuotaKeeper(cache, writer, corrections, unkept)
         self._clock = clock
-        self._trial = trial
-        self._proved: set[tuple[str, ...]] = set()  # versions of policies that were seen to act
-        self._seen: dict[tuple[str, ...], float] = {}  # versions that are not proved yet → since when they stand
 
     async def ensure(self, obj: Manifest) -> bool:
         """Apply an object if it differs from what stands; True when something was written."""
@@ -240,90 +222,6 @@ class NamespaceKeeper:
     def bars(self, namespace: str) -> str:
         """Return why nobody new may be let into a namespace; empty: nothing bars."""
         return self._unkept.bars(namespace)
-
-    async def prove_policies(self, target: NamespaceTarget, world: World) -> Obstacle | None:
-        """
-        Ask the API server what it would make of pods here; None when the policies of tenants and pools act.
-
-        Once for each version of the policies: what takes time is a new policy, not a new namespace.
-
-        Returns:
-            What is not yet as it should be.
-        """
-        obstacle = await self._prove_tenant_policies(target.name)
-        if obstacle is not None:
-            return obstacle
-        for pool, devices in sorted(target.devices.items()):
-            spec = world.accelerators.get(pool)
-            if not devices or spec is None:
-                continue
-            versions = self._policy_versions(policy_name(pool))
-            if versions is None:
-                return Obstacle(f"the admission policies of {pool} are not in place yet")
-            if versions in self._proved:
-                continue
-            try:
-                answer = await self._writer.try_pod(build_proof_pod(target, spec, self._trial))
-            except ApiError as error:
-                if used_up(error) and accelerator(pool) not in self.new_pools([accelerator(pool)]):
-                    continue  # all is in use, so that nothing can be tried; the policies have had their time
-                refused = read_refusal(error, pool, target, self._trial)
-                if refused is None:
-                    raise
-                return refused
-            if not policy_acts(answer, spec):
-                return Obstacle(f"the admission policy of {pool} does not act in {target.name} yet")
-            self._proved.add(versions)
-        return None
-
-    async def _prove_tenant_policies(self, namespace: str) -> Obstacle | None:
-        """The same for the policies of all tenants, by a pod that they have to refuse."""
-        versions = self._policy_versions(TENANT_POLICY)
-        if versions is None:
-            return Obstacle("the admission policies of all tenants are not in place yet")
-        if versions in self._proved:
-            return None
-        since = self._seen.setdefault(versions, time.monotonic())
-        try:
-            await self._writer.try_pod(build_tenant_proof_pod(namespace, self._trial))
-        except ApiError as error:
-            if error.transient or error.not_found or error.conflict:
-                raise
-            refused = error.message
-        else:
-            refused = ""
-        if not refused or "exceeded quota" in refused:  # quota comes after the policies
-            return Obstacle(f"the admission policies of all tenants do not act in {namespace} yet")
-        # Where a policy of somebody else refuses the trial pod before ours could, ours get time.
-        waits = "service account" in refused or time.monotonic() < since + POLICY_SECONDS
-        if waits and not refused_for_grace(refused):
-            return Obstacle(f"a trial pod in {namespace} is refused: {refused}")
-        self._seen.clear()
-        self._proved.add(versions)
-        return None
-
-    def new_pools(self, asked: Iterable[PoolKey]) -> frozenset[PoolKey]:
-        """Those of the pools whose policies may not act yet, because they are missing or a few seconds old."""
-        new = set()
-        for pool in asked:
-            if pool.kind is PoolKind.ACCELERATORS:
-                entries = [self._cache.get(kind, policy_name(pool.name)) for kind in POLICY_KINDS]
-                if any(entry is None or self._age(entry) < POLICY_SECONDS for entry in entries):
-                    new.add(pool)
-        return frozenset(new)
-
-    def _age(self, entry: Entry) -> float:
-        created = datetime.fromisoformat(entry.obj["metadata"]["creationTimestamp"])
-        return (self._clock() - created).total_seconds()
-
-    def _policy_versions(self, name: str) -> tuple[str, ...] | None:
-        """Which policies and bindings of this name stand; None when one is missing."""
-        entries = [self._cache.get(kind, name) for kind in POLICY_KINDS]
-        found = [entry for entry in entries if entry is not None]
-        if len(found) < len(entries):
-            return None
-        # The generation: a status that the server writes does not make a policy new.
-        return tuple(f"{entry.uid}/{entry.obj['metadata'].get('generation', 0)}" for entry in found)
 
     async def give_claims(
         self, target: NamespaceTarget, claims: Iterable[tuple[str, ClaimRequest]], world: World

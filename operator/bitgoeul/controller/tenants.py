@@ -24,6 +24,7 @@ from bitgoeul.controller.holdings import Holdings, positive
 from bitgoeul.controller.lingering import Lingering
 from bitgoeul.controller.namespaces import NamespaceKeeper, NamespaceTakenError
 from bitgoeul.controller.planner import Planner, Round, is_new_promise
+from bitgoeul.controller.policy_proof import PolicyProof
 from bitgoeul.controller.reports import Reporter
 from bitgoeul.controller.role_check import RoleCheck
 from bitgoeul.controller.takedown import Takedown
@@ -71,7 +72,7 @@ class Tenants:
         self._reporter = reporter
         self._unkept = unkept
         self._looks: dict[str, int] = {}  # by UID: how often what drains has been looked at
-        self._keeper = NamespaceKeeper(cache, api, writer, corrections, unkept, clock, trial)
+        self._keeper = NamespaceKeeper(cache, api, writer, corrections, unkept, clock)
         self._takedown = Takedown(cache, api, writer, self._keeper, clock)
         self._holdings = Holdings(cache, api, lingering)
         eviction = Eviction(api, writer, plan_clock)
@@ -84,6 +85,7 @@ class Tenants:
             self._lower_grant,
             plan_clock,
             clocks,
+            PolicyProof(cache, writer, clock, trial),
             RoleCheck(api),
         )
         self._closing = Closing(
@@ -178,7 +180,9 @@ class Tenants:
         progress = with_unkept(self._with_clocks(progress, decision), self._unkept.texts(entry.view.name))
         again = await self._report(entry, progress)
         if not progress.ready or progress.draining:
-            pause = SLOW_SECONDS if progress.patient else self._pause(entry, draining=progress.draining)
+            pause = (
+                SLOW_SECONDS if progress.patient or progress.failed else self._pause(entry, draining=progress.draining)
+            )
             return min(again or pause, pause)
         self._looks.pop(entry.uid, None)
         return again if progress.provisioned else min(again or RETRY_SECONDS, RETRY_SECONDS)
