@@ -41,7 +41,8 @@ Kubeconfig = dict[str, Any]
 RANDOM = {
     *("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "managedFields"),
     *("lastTransitionTime", "since", "observedGeneration", "volumeName", "generateName"),
-    *("start", "drainAt", "excessDrainAt"),  # of a window that begins when there is room
+    # Of a window that begins when there is room, and of what is taken back when its time is over.
+    *("start", "drainAt", "excessDrainAt", "drainStartedAt", "dataDeleteStartedAt"),
 }
 
 

@@ -7,6 +7,7 @@ Hours after START; now is hour 24.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ CLUSTER = [make_accelerator_pool(), make_node(devices=8)]
 
 def holder(name: str, devices: int, end: float, **fields: Any) -> Manifest:
     """One that has had its devices since hour 20."""
-    given = {"window": {"end": hour(end)}, "expiry": NO_GRACE, "grant": {"accelerators": {"a100": devices}}}
+    given: Manifest = {"window": {"end": hour(end)}, "expiry": NO_GRACE, "grant": {"accelerators": {"a100": devices}}}
     return make_allocation(name, {"a100": devices}, status=make_record(20, end), **given | fields)
 
 
@@ -121,13 +122,15 @@ def crowds(draw: st.DrawFn) -> list[Manifest]:
             objects.append(holder(f"h{number}", draw(st.integers(1, free)), draw(st.integers(25, 40)), expiry=expiry))
     for number in range(draw(st.integers(2, 4))):
         window: dict[str, str] = draw(st.sampled_from([{}, {"duration": "1h"}, {"duration": "30h"}, {"end": hour(90)}]))
-        given = {"priority": draw(st.sampled_from([100, 100, 200]))}
+        priority = draw(st.sampled_from([100, 100, 200]))
         ask = {"a100": draw(st.integers(1, size))}
-        objects.append(make_allocation(f"w{number}", ask, created=number, window=window, expiry=NO_GRACE, **given))
+        objects.append(
+            make_allocation(f"w{number}", ask, created=number, window=window, expiry=NO_GRACE, priority=priority)
+        )
     return objects
 
 
-def begins(objects: list[Manifest], hours: int, order: list[str]) -> tuple[dict[str, int], dict[str, Decision]]:
+def begins(objects: list[Manifest], hours: int, order: list[str]) -> tuple[dict[str, int], Mapping[str, Decision]]:
     """
     Plan after a pause, once a minute, while one holder after the other gives back.
 
@@ -149,7 +152,7 @@ def begins(objects: list[Manifest], hours: int, order: list[str]) -> tuple[dict[
     return begun, plan.decisions
 
 
-def start_of(name: str, begun: dict[str, int], decisions: dict[str, Decision]) -> tuple[int, int]:
+def start_of(name: str, begun: dict[str, int], decisions: Mapping[str, Decision]) -> tuple[int, int]:
     """When one begins: the step, else the forecast; later is more."""
     if name in begun:
         return (begun[name], 0)
