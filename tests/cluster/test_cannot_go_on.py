@@ -79,8 +79,8 @@ def last_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_wrong_use() -> None:
-    """An option that does not exist, and a namespace that no cluster could have."""
-    assert last_line(ended("--namspace=one")).startswith("Error: No such option: --namspace")
+    """An option that does not exist."""
+    assert last_line(ended("--namspace=one")).startswith("Error: No such option '--namspace'")
 
 
 def test_no_answer_at_its_start(tmp_path: Path) -> None:
