@@ -77,3 +77,13 @@ def test_what_is_gone_is_forgotten() -> None:
     assert "ResourceQuota q in blue-1: spec.hard.a stays 2 although 1 was written" in unkept.bars("blue-1")
     unkept.forget("Namespace", "blue-1")
     assert unkept.bars("blue-1") == ""
+
+
+def test_of_an_allocation_that_is_gone_nothing_is_remembered() -> None:
+    """Its roles go with it, and nobody writes them any more."""
+    unkept = Unkept()
+    unkept.judge(WANTED, namespace("privileged"))
+    unkept.forget_allocation("green")
+    assert unkept.texts("blue") == [SAID]
+    unkept.forget_allocation("blue")
+    assert unkept.texts("blue") == []

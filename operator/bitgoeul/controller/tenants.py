@@ -102,6 +102,7 @@ class Tenants:
         entry = self._cache.get(TENANT_ALLOCATION, name)
         if entry is None:
             self._reporter.forget(name)
+            self._unkept.forget_allocation(name)
             return None
         found = self._decided(entry)
         if found is None:

@@ -98,6 +98,10 @@ class Unkept:
         inside = name if kind == NAMESPACE.kind else None
         self._drop(lambda key: key[:3] == (kind, namespace, name) or (inside is not None and key[1] == inside))
 
+    def forget_allocation(self, name: str) -> None:
+        """Drop what is remembered of an allocation that is gone."""
+        self._drop(lambda key: self._attempts[key].allocation == name)
+
     def texts(self, allocation: str) -> list[str]:
         """Return what does not stand of an allocation, for people; of an empty name what belongs to none."""
         return sorted(attempt.text for attempt in self._attempts.values() if attempt.allocation == allocation)
@@ -114,7 +118,7 @@ class Unkept:
     def _drop(self, which: Callable[[Key], bool]) -> None:
         gone = [key for key in self._attempts if which(key)] if self._attempts else []
         for key in gone:
-            log.info("%s %s stands as it was written", key[0], key[2])
+            log.info("%s %s stands as it was written, or is gone", key[0], key[2])
             del self._attempts[key]
         if gone:
             self._tell()
