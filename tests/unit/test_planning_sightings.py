@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,20 @@ from hypothesis import strategies as st
 
 from bitgoeul.api import AcceleratorPool
 from bitgoeul.planning.observed import NodeView, node_view
-from bitgoeul.planning.sightings import HOLD_SECONDS, Belief, Tracks, believe
-from tests.unit.builders import GPU, PRODUCT_LABEL, make_accelerator_pool, make_node
+from bitgoeul.planning.plan import make_plan
+from bitgoeul.planning.pools import accelerator
+from bitgoeul.planning.sightings import HOLD_SECONDS, Belief, PoolBelief, PoolTracks, Tracks, believe, believe_pools
+from bitgoeul.planning.snapshot import build_snapshot
+from tests.unit.builders import (
+    GPU,
+    NOW,
+    PRODUCT_LABEL,
+    Manifest,
+    make_accelerator_pool,
+    make_allocation,
+    make_node,
+    observe,
+)
 
 POOLS = [AcceleratorPool.model_validate(make_accelerator_pool(name, f"{name}.example.org/gpu")) for name in ("a", "b")]
 
@@ -122,3 +135,67 @@ def test_a_node_counts_with_the_best_of_the_last_seconds(steps: list[tuple[float
     later = believe(belief.tracks, [present] if present else [], POOLS, now + HOLD_SECONDS)
     assert later.nodes == ((present,) if present else ())
     assert later.due is None
+
+
+# -- pools
+
+
+def pool(deleting: bool = False) -> AcceleratorPool:
+    return AcceleratorPool.model_validate(make_accelerator_pool("a", deleting=deleting))
+
+
+def watch_pool(*moments: tuple[float, AcceleratorPool | None]) -> PoolBelief:
+    """What is believed of one pool at the last of these moments; None: it is not there."""
+    tracks: PoolTracks = {}
+    for now, seen in moments:
+        belief = believe_pools(tracks, [seen] if seen is not None else [], [], now)
+        tracks = belief.tracks
+    return belief
+
+
+def test_a_pool_that_is_deleted_may_be_made_anew() -> None:
+    """It counts as leaving from the first sight of its deletion on, whether it is still there or not."""
+    for seen in ((pool(deleting=True), pool(deleting=True)), (pool(deleting=True), None), (None, None)):
+        leaving = watch_pool((0.0, pool()), (100.0, seen[0]), (105.0, seen[1]))
+        assert (leaving.leaving, leaving.due) == (frozenset({accelerator("a")}), 100.0 + HOLD_SECONDS)
+        assert len(leaving.accelerator_pools) == 1
+        over = watch_pool((0.0, pool()), (100.0, seen[0]), (105.0, seen[1]), (110.0, seen[1]))
+        assert (over.leaving, over.due) == (frozenset(), None)
+        assert over.accelerator_pools == ((seen[1],) if seen[1] else ())
+
+
+def test_a_pool_that_is_made_anew_was_never_away() -> None:
+    """Nothing of it is remembered."""
+    assert watch_pool((0.0, pool()), (100.0, None), (101.0, pool())) == watch_pool((0.0, pool()))
+
+
+def test_a_pool_that_leaves_after_long_leaves_at_once() -> None:
+    """It waited for its holders, and everybody knew; a restart believes that as well."""
+    gone = watch_pool((0.0, pool()), (100.0, pool(deleting=True)), (500.0, None))
+    assert (gone.accelerator_pools, gone.leaving) == ((), frozenset())
+    assert watch_pool((0.0, pool(deleting=True))).leaving == frozenset()
+
+
+def test_nobody_loses_the_place_in_another_pool_for_a_pool_that_is_replaced() -> None:
+    """Who waits for both is neither refused nor passed; nothing is granted from the one that is on its way out."""
+    objects: list[Manifest] = [
+        make_accelerator_pool("a", "a.example.org/gpu", deleting=True),
+        make_node("n1", "a", 8, "a.example.org/gpu"),
+        make_accelerator_pool("b", "b.example.org/gpu"),
+        make_node("n2", "b", 8, "b.example.org/gpu"),
+        make_allocation("head", {"a": 8, "b": 8}, created=1),
+        make_allocation("small", {"b": 2}, created=2),
+        make_allocation("other", {"a": 1}, created=3),
+    ]
+    observed = replace(observe(objects), leaving=frozenset({accelerator("a")}))
+    decisions = make_plan(build_snapshot(observed, NOW)).decisions
+    assert {name: decision.reason for name, decision in decisions.items()} == {
+        "head": "WaitingForCapacity",
+        "small": "BlockedByEarlier",
+        "other": "BlockedByEarlier",
+    }
+    assert decisions["head"].message == (
+        "a was deleted a moment ago; what waits for it is refused if it is not made anew at once"
+    )
+    later = make_plan(build_snapshot(observe(objects), NOW)).decisions
+    assert (later["head"].reason, later["small"].met) == ("PoolNotFound", True)

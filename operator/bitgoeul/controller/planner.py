@@ -48,7 +48,7 @@ from bitgoeul.planning.observed import QuotaView
 from bitgoeul.planning.pending import Pending, PendingPods
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import PoolKey
-from bitgoeul.planning.sightings import Tracks, believe
+from bitgoeul.planning.sightings import PoolTracks, Tracks, believe, believe_pools
 from bitgoeul.planning.snapshot import Observed, PoolFinder, Snapshot, Standing, build_snapshot
 from bitgoeul.planning.succession import gives
 
@@ -145,7 +145,9 @@ class Planner:
         self._wanted = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._refused: dict[str, Refusal] = {}  # by UID: promises that the API server does not take
-        self._tracks: Tracks = {}  # what nodes have shown; a restart believes what it sees
+        # What nodes and pools have shown; a restart believes what it sees.
+        self._tracks: Tracks = {}
+        self._pool_tracks: PoolTracks = {}
         self._falls_at: float | None = None  # when a fall that is held back is believed, on the monotonic clock
         self._pending: Pending | None = None  # None: nobody has looked yet
         self.round: Round | None = None  # None: nothing decided yet
@@ -203,9 +205,7 @@ class Planner:
     async def decide(self) -> None:
         """One round: look, plan, tell, promise."""
         observed, entries = observe(self._cache, self._allowed_roles, self._counted)
-        belief = believe(self._tracks, observed.nodes, observed.accelerator_pools, time.monotonic())
-        self._tracks, self._falls_at = belief.tracks, belief.due
-        observed = replace(observed, nodes=belief.nodes, pending=self._pending)
+        observed = replace(self._believe(observed), pending=self._pending)
         classes = storage_classes(self._cache)
         with collector_paused():
             current, changes = await asyncio.to_thread(
@@ -228,6 +228,21 @@ class Planner:
             self._promise(entries[standing.allocation.name], plan.decisions[standing.allocation.name], standing, limit)
             for standing in new
             if not self._held_off(standing.allocation.uid)
+        )
+
+    def _believe(self, observed: Observed) -> Observed:
+        """What was seen, without what may be over in a moment."""
+        now = time.monotonic()
+        pools = believe_pools(self._pool_tracks, observed.accelerator_pools, observed.storage_pools, now)
+        nodes = believe(self._tracks, observed.nodes, pools.accelerator_pools, now)
+        self._pool_tracks, self._tracks = pools.tracks, nodes.tracks
+        self._falls_at = min((at for at in (pools.due, nodes.due) if at is not None), default=None)
+        return replace(
+            observed,
+            accelerator_pools=pools.accelerator_pools,
+            storage_pools=pools.storage_pools,
+            nodes=nodes.nodes,
+            leaving=pools.leaving,
         )
 
     def _tell(self, changes: Changes) -> None:

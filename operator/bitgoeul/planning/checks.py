@@ -165,6 +165,8 @@ def pools_exist(standing: Standing, snapshot: Snapshot) -> Refusal | None:
             return Refusal(Reason.POOL_NOT_FOUND, f"there is no {kind} {key.name}")
         if amount <= standing.charged.get(key, 0):
             continue
+        if pool.leaving:
+            continue
         if pool.deleting:
             return Refusal(Reason.POOL_NOT_FOUND, f"{kind} {key.name} is being deleted and grants nothing new")
         if pool.problem:

@@ -51,7 +51,7 @@ class Explainer:
         need, now = wait.demand.need, self._board.now
         hindered = {pool: amount for pool, amount in need.items() if amount > wait.unclaimed[pool]}
         if not hindered and wait.unprepared:
-            return Reason.WAITING_FOR_CAPACITY, preparing_text(wait.unprepared[0])
+            return Reason.WAITING_FOR_CAPACITY, preparing_text(self._pools[wait.unprepared[0]])
         way_out = "" if wait.unprepared else self._way_out(wait, hindered)
         tail = f"; {wait.ahead} ahead{self._outlook(wait, hindered)}{way_out}"
         if wait.start > now:
@@ -161,9 +161,11 @@ class Explainer:
         return f"; {free_text(pool, unclaimed)} {plural(pool, unclaimed)}could start {when}"
 
 
-def preparing_text(pool: PoolKey) -> str:
-    """A new pool, whose zeros are still being written."""
-    return f"{pool.name} grants nothing new before every quota names it"
+def preparing_text(pool: Pool) -> str:
+    """A new pool, whose zeros are still being written, or one that is on its way out."""
+    if pool.leaving:
+        return f"{pool.key.name} was deleted a moment ago; what waits for it is refused if it is not made anew at once"
+    return f"{pool.key.name} grants nothing new before every quota names it"
 
 
 def available_text(pool: Pool, free: int) -> str:

@@ -99,6 +99,7 @@ class Pool:
     tainted_nodes: int = 0
     highest: int = 0  # accelerators: the most that was ever installed at once
     deleting: bool = False
+    leaving: bool = False  # deleted a moment ago: it grants nothing, and may be made anew
     # Nodes that also match another pool of the same resource: pool name → node names.
     overlaps: Mapping[str, tuple[str, ...]] | None = None
     # Another, older storage pool has the same class, so that nothing is granted from this one; empty: none.

@@ -1,9 +1,10 @@
 """
-What is believed of the nodes: a rise at once, a fall only after it has lasted.
+What is believed of nodes and pools: a rise at once, a fall only after it has lasted.
 
 A device plugin or a kubelet that restarts shows no devices for a second or two, labels are rewritten, node objects are
 replaced. Each node counts with the best that it has shown in the last seconds, so that none of this moves anybody.
-Cordons and taints are set on purpose and count at once. Pure; the clock is an argument.
+Cordons and taints are set on purpose and count at once. A pool object that is deleted may be created anew in the next
+second: until then it grants nothing, and nobody is refused for it. Pure; the clock is an argument.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from bitgoeul.api import AcceleratorPool
+from bitgoeul.api import AcceleratorPool, StoragePool
 from bitgoeul.planning.observed import NodeView
-from bitgoeul.planning.pools import Selection, age_order
+from bitgoeul.planning.pools import PoolKey, Selection, accelerator, age_order, storage
 
 #: How long a fall has to last before it is believed.
 HOLD_SECONDS = 10.0
@@ -132,3 +133,60 @@ def at_least(before: Mapping[str, int], after: Mapping[str, int]) -> Mapping[str
     if all(amount <= after.get(name, 0) for name, amount in before.items()):
         return after
     return {name: max(before.get(name, 0), after.get(name, 0)) for name in {**before, **after}}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTrack:
+    """A pool as it was last seen; ``gone_since`` is when its deletion was first seen, None: it stands."""
+
+    pool: AcceleratorPool | StoragePool
+    gone_since: float | None = None
+
+
+PoolTracks = Mapping[PoolKey, PoolTrack]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolBelief:
+    """The pools as they count; ``leaving`` are those that were deleted a moment ago, whether still there or not."""
+
+    accelerator_pools: tuple[AcceleratorPool, ...]
+    storage_pools: tuple[StoragePool, ...]
+    leaving: frozenset[PoolKey]
+    tracks: PoolTracks
+    due: float | None  # when the next deletion is believed; None: none is held back
+
+
+def believe_pools(
+    before: PoolTracks,
+    accelerator_pools: Iterable[AcceleratorPool],
+    storage_pools: Iterable[StoragePool],
+    now: float,
+    hold: float = HOLD_SECONDS,
+) -> PoolBelief:
+    """Look at the pools once more; arguments as those of ``believe``."""
+    seen: dict[PoolKey, AcceleratorPool | StoragePool] = {accelerator(p.metadata.name): p for p in accelerator_pools}
+    seen.update({storage(pool.metadata.name): pool for pool in storage_pools})
+    tracks: dict[PoolKey, PoolTrack] = {}
+    ends: dict[PoolKey, float] = {}
+    for key in (*seen, *(key for key in before if key not in seen)):
+        pool, known = seen.get(key), before.get(key)
+        if pool is not None and (known is None or pool.metadata.deletion_timestamp is None):
+            # What is being deleted when it is seen first may have been so for long.
+            deleted = pool.metadata.deletion_timestamp is not None
+            tracks[key] = PoolTrack(pool, now - hold if deleted else None)
+            continue
+        assert known is not None  # noqa: S101 - it is in one of the two
+        since = now if known.gone_since is None else known.gone_since
+        if pool is not None or now < since + hold:
+            tracks[key] = PoolTrack(pool or known.pool, since)
+        if now < since + hold:
+            ends[key] = since + hold
+    believed = [track.pool for track in tracks.values()]
+    return PoolBelief(
+        accelerator_pools=tuple(pool for pool in believed if isinstance(pool, AcceleratorPool)),
+        storage_pools=tuple(pool for pool in believed if isinstance(pool, StoragePool)),
+        leaving=frozenset(ends),
+        tracks=tracks,
+        due=min(ends.values(), default=None),
+    )

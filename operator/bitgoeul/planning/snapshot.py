@@ -8,7 +8,7 @@ lost status, a quota raised by hand or a crash between two writes can make too m
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bitgoeul.api import AcceleratorPool, StoragePool
@@ -32,6 +32,7 @@ class Observed:
     quotas: tuple[QuotaView, ...] = ()
     pending: Pending | None = None  # None: nobody has looked yet
     allowed_roles: frozenset[str] = frozenset()  # ClusterRoles that members may be given
+    leaving: frozenset[PoolKey] = frozenset()  # pools that were deleted a moment ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def build_snapshot(observed: Observed, now: datetime, wall: datetime | None = No
     present = moment(now)
     pools = measure_accelerators(observed.accelerator_pools, observed.nodes, unnamed, present)
     pools.update(measure_storage(observed.storage_pools, unnamed, present))
+    pools.update({key: replace(pools[key], leaving=True) for key in observed.leaving if key in pools})
 
     may_have = claimants(observed.allocations, observed.namespaces)
     owned = by_owner(observed.namespaces)

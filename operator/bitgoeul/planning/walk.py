@@ -350,7 +350,8 @@ class Walk:
         return self._keep(standing, request.life, reason, message, entry)
 
     def _unprepared(self, need: Iterable[PoolKey]) -> tuple[PoolKey, ...]:
-        return tuple(pool for pool in need if self._snapshot.pools[pool].unnamed_in)
+        pools = self._snapshot.pools
+        return tuple(pool for pool in need if pools[pool].unnamed_in or pools[pool].leaving)
 
     def _keep(
         self, standing: Standing, life: Life, reason: Reason, message: str, queue: QueueEntry | None = None
