@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from bitgoeul.api.conditions import Reason
 from bitgoeul.planning.decisions import Decision
 from bitgoeul.planning.life import Course
 from bitgoeul.planning.moments import FOREVER
+from bitgoeul.planning.plan import make_plan
 from tests.unit.builders import (
     NO_GRACE,
     Manifest,
@@ -29,6 +31,7 @@ from tests.unit.builders import (
     make_node,
     make_record,
     plan_of,
+    snapshot_of,
     time,
     written_back,
 )
@@ -188,3 +191,19 @@ def holds(obj: Manifest) -> bool:
 def turn(obj: Manifest) -> tuple[int, str, str]:
     """Priority, then age, then name."""
     return (-obj["spec"].get("priority", 100), obj["status"]["queue"]["since"], obj["metadata"]["name"])
+
+
+def test_while_clocks_differ_nobody_is_asked_to_give_back_and_nobody_is_passed() -> None:
+    """Patience begins when ends are acted on again, also where it had begun before; a suspension is somebody's word."""
+    objects = [*CLUSTER, holder("big", 6, end=24), asker("large", 8, created=1), asker("short", 2, duration="1h")]
+    objects = written_back(objects, plan_of(objects, time(24)))
+    differing = replace(snapshot_of(objects, time(70)), clocks_differ=True)
+    plan = make_plan(differing)
+    assert plan.decisions["big"].drain_started is None
+    assert plan.decisions["short"].reason is Reason.BLOCKED_BY_EARLIER
+    healed = plan_of(written_back(objects, plan), time(71))
+    assert in_hours(healed.decisions["big"].drain_started) == 71
+    assert healed.decisions["short"].reason is Reason.BLOCKED_BY_EARLIER
+    suspended = [*CLUSTER, holder("big", 6, end=90, suspend=True)]
+    plan = make_plan(replace(snapshot_of(suspended, time(70)), clocks_differ=True))
+    assert in_hours(plan.decisions["big"].drain_started) == 70

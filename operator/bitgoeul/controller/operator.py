@@ -127,6 +127,7 @@ class Operator:
             on_decided=self._decided,
             on_refused=self._promise_refused,
             counted=self._lingering.counted,
+            clocks_differ=lambda: self._clocks.apart,
             allowed_roles=self._options.allowed_roles,
         )
         reporter = Reporter(self.cache, writer, self._recorder, milestones, clock)

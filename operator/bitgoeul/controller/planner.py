@@ -122,11 +122,13 @@ class Planner:
         on_world: Callable[[], None],
         on_decided: Callable[[Round], None],
         on_refused: Callable[[Entry, str], None],
-        counted: Callable[[QuotaView], QuotaView] = lambda view: view,
+        counted: Callable[[QuotaView], QuotaView],
+        clocks_differ: Callable[[], bool],
         allowed_roles: frozenset[str] = frozenset(),
     ) -> None:
         """
         Args:
+            clocks_differ: Whether nobody knows the time well enough to act on an end.
             on_refused: Called when a promise could not be written for a minute: status cannot say so.
         """
         self._cache = cache
@@ -141,6 +143,7 @@ class Planner:
         self._on_decided = on_decided
         self._on_refused = on_refused
         self._counted = counted
+        self._clocks_differ = clocks_differ
         self._allowed_roles = allowed_roles
         self._wanted = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -205,7 +208,7 @@ class Planner:
     async def decide(self) -> None:
         """One round: look, plan, tell, promise."""
         observed, entries = observe(self._cache, self._allowed_roles, self._counted)
-        observed = replace(self._believe(observed), pending=self._pending)
+        observed = replace(self._believe(observed), pending=self._pending, clocks_differ=self._clocks_differ())
         classes = storage_classes(self._cache)
         with collector_paused():
             current, changes = await asyncio.to_thread(

@@ -216,7 +216,8 @@ def what_is_held(snapshot: Snapshot, lives: Mapping[str, Life], takings: Mapping
                 continue
             back = due_back(standing, life, pool.kind)
             late = back <= now
-            expected = late and now < (back if since is None else since) + PATIENCE
+            asked = since if since is not None else now if snapshot.clocks_differ else back
+            expected = late and now < asked + PATIENCE
             holds.append(Hold(pool, now, FOREVER if late else back, amount, name, overdue=late, expected=expected))
     return holds
 

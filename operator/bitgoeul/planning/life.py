@@ -198,14 +198,18 @@ class Taking(NamedTuple):
         return self.drain if kind is PoolKind.ACCELERATORS or self.delete is None else self.delete
 
 
-def taking_back(standing: Standing, life: Life | None, now: int) -> Taking:
+def taking_back(standing: Standing, life: Life | None, snapshot: Snapshot) -> Taking:
     """
     Tell since when what is due is taken back: as status remembers it, or now, where nobody has begun.
+
+    While clocks differ nothing is asked back because a date has come, and what was is asked back anew afterwards.
 
     Args:
         life: None for an allocation that is being deleted.
     """
-    allocation = standing.allocation
+    allocation, now = standing.allocation, snapshot.now
+    if snapshot.clocks_differ and life is not None and life.halt is not Halt.SUSPEND:
+        return Taking()
     erasing = life is not None and life.course is Course.ERASED
     return Taking(
         begun(allocation.drain_started, now) if drain_is_due(standing, life, now) else None,

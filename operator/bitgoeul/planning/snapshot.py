@@ -33,6 +33,7 @@ class Observed:
     pending: Pending | None = None  # None: nobody has looked yet
     allowed_roles: frozenset[str] = frozenset()  # ClusterRoles that members may be given
     leaving: frozenset[PoolKey] = frozenset()  # pools that were deleted a moment ago
+    clocks_differ: bool = False  # of the operator's host and of the API server: no end is acted on
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Snapshot:
     flawed: frozenset[PoolKey] = frozenset()
     # Pods that no node takes, by UID of the allocation; no decision depends on them. None: nobody has looked yet.
     pending: Pending | None = None
+    # Nobody knows the time well enough to act on an end: what is due is not asked back yet.
+    clocks_differ: bool = False
     # ClusterRoles that members may be given beside our own.
     allowed_roles: frozenset[str] = frozenset()
 
@@ -131,6 +134,7 @@ def build_snapshot(observed: Observed, now: datetime, wall: datetime | None = No
         flawed=frozenset(key for key, pool in pools.items() if pool.deleting or pool.problem or pool.shadowed_by),
         draining=frozenset(key for key, pool in pools.items() if pool.stop is StopPolicy.HOLD_AND_DRAIN),
         pending=observed.pending,
+        clocks_differ=observed.clocks_differ,
         allowed_roles=observed.allowed_roles,
     )
 

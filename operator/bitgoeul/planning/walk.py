@@ -49,7 +49,7 @@ class Walk:
         self.lives = {s.allocation.name: look(s, snapshot) for s in snapshot.standings if not s.allocation.deleting}
         self._takings: dict[str, Taking] = {}
         for standing in snapshot.standings:
-            taking = taking_back(standing, self.lives.get(standing.allocation.name), self._now)
+            taking = taking_back(standing, self.lives.get(standing.allocation.name), snapshot)
             if taking.drain is not None:
                 self._takings[standing.allocation.name] = taking
         self._promises: dict[str, Promise] = {}
