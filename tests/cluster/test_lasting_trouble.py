@@ -134,7 +134,7 @@ def test_policies_and_promises_that_are_refused_are_told(
         "an Event says it",
         LASTING_SECONDS,
     )
-    assert metric(operator, 'bitgoeul_check_failing{check="promises"}') == 1
+    eventually(lambda: metric(operator, 'bitgoeul_check_failing{check="promises"}') == 1, "the metric says so")
     proxy.refused = {}
     world.await_phase(tenant, "Active")
     eventually(lambda: metric(operator, 'bitgoeul_check_failing{check="promises"}') == 0, "nothing is refused any more")
@@ -182,7 +182,7 @@ def test_a_kind_that_may_not_be_watched_is_named(fault_world: World, proxy: Faul
         return True
 
     eventually(told, "readiness names the kind", LASTING_SECONDS)
-    assert metric(operator, 'bitgoeul_check_failing{check="lists"}') == 1
+    eventually(lambda: metric(operator, 'bitgoeul_check_failing{check="lists"}') == 1, "the metric says so")
     proxy.refused = {}
     eventually(lambda: operator.fetch("/readyz")[0] == 200, "it is ready again")
     assert operator.alive
