@@ -105,9 +105,9 @@ def assert_pool_agrees(series: Series, status: Manifest, pool: str) -> None:
     labels = {"pool": pool, "resource": resource_of(pool)}
     for figure, number in figures_of(status["devices"]).items():
         assert value(series, f"bitgoeul_pool_{figure}_devices", **labels) == number, figure
-    for reason, number in (("NotReady", 0), ("Cordoned", 8), ("Unhealthy", 0)):
+    for reason, number in (("NotReady", 0), ("Cordoned", 8), ("Tainted", 0), ("Unhealthy", 0)):
         assert value(series, "bitgoeul_pool_unavailable_devices", **labels, reason=reason) == number
-    for state, number in (("Ready", 1), ("NotReady", 0), ("Cordoned", 1)):
+    for state, number in (("Ready", 1), ("NotReady", 0), ("Cordoned", 1), ("Tainted", 0)):
         assert value(series, "bitgoeul_pool_nodes", pool=pool, state=state) == number
     for figure, petaflops in status["petaflops"].items():
         name = {"inUse": "in_use"}.get(figure, figure)

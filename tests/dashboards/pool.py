@@ -55,10 +55,11 @@ def plan_and_truth() -> timeseries.Panel:
     return lines(
         "Planned and installed",
         "Devices that the current stage plans beside those that the nodes have and that new pods can get. Pools "
-        "without stages plan nothing.",
+        "without stages plan nothing. Highest: the most that was ever installed at once.",
         Query(devices("planned"), "Planned", colors.BLUE),
         Query(devices("installed"), "Installed", colors.INSTALLED),
         Query(devices("schedulable"), "Schedulable", colors.GREEN),
+        Query(devices("highest"), "Highest", colors.PURPLE),
         unit=DEVICES,
         label="devices",
     )

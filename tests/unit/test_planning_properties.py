@@ -69,7 +69,7 @@ def test_the_partition_of_every_pool_adds_up(objects: list[Manifest]) -> None:
     assert plan.pools.keys() == snapshot.pools.keys()
     for key, pool in snapshot.pools.items():
         capacity, handed_out = pool.capacity, plan.pools[key]
-        unavailable = (capacity.not_ready, capacity.cordoned, capacity.unhealthy)
+        unavailable = (capacity.not_ready, capacity.cordoned, capacity.tainted, capacity.unhealthy)
         assert capacity.installed == capacity.schedulable + sum(unavailable)
         assert capacity.schedulable == capacity.reserved + capacity.effective
         assert capacity.effective == handed_out.granted + handed_out.retained + handed_out.available

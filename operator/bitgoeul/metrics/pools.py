@@ -25,6 +25,7 @@ from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 FIGURES: Mapping[str, Callable[[Pool, PoolPlan], int | None]] = {
     "planned": lambda pool, plan: pool.capacity.planned,
     "installed": lambda pool, plan: pool.capacity.installed,
+    "highest": lambda pool, plan: pool.highest,
     "schedulable": lambda pool, plan: pool.capacity.schedulable,
     "reserved": lambda pool, plan: pool.capacity.reserved,
     "effective": lambda pool, plan: pool.capacity.effective,
