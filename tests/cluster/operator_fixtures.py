@@ -17,6 +17,7 @@ from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.scenario import World, open_world
 
 OPERATOR = "operator"
+GIVEN_ROLE = "view"  # beside their own, members may be given this one, which every cluster has
 SHOWN_CHARACTERS = 20_000
 # What an operator never says, whatever happens to it.
 DEFECTS = ("Traceback (most recent call last)", ": defect")
@@ -48,7 +49,8 @@ def _running(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
     install_crds(kubectl)
-    with OperatorProcess(control_plane.kubeconfig, tmp_path_factory.mktemp("operator") / "log") as process:
+    log = tmp_path_factory.mktemp("operator") / "log"
+    with OperatorProcess(control_plane.kubeconfig, log, f"--allowed-cluster-role={GIVEN_ROLE}") as process:
         yield process
 
 

@@ -60,7 +60,7 @@ def test_a_healthy_installation_is_fine(world: World, asker: Asker, operator: Op
         assert lines[5] == "ok  dra  resource.k8s.io/v1 has 0 device classes; claims are closed to tenants"
         assert lines[8:12] == [
             "ok  security  pod security is baseline or stricter everywhere",
-            "ok  roles  members may be given no ClusterRoles but the operator's own",
+            "ok  roles  members may be given view (nobody has it)",
             "ok  retained  no data of deleted allocations is kept",
             "ok  leftovers  nothing without an allocation or a pool",
         ]
