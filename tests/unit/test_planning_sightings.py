@@ -137,6 +137,21 @@ def test_a_node_counts_with_the_best_of_the_last_seconds(steps: list[tuple[float
     assert later.due is None
 
 
+def test_nothing_new_is_granted_out_of_what_is_not_seen() -> None:
+    """It counts for those who have it; who asks anew gets it when it is back, or learns that it is gone."""
+    objects: list[Manifest] = [make_accelerator_pool("a"), make_node("n1", "a"), make_node("n2", "a")]
+    objects += [make_allocation("first", {"a": 8}), make_allocation("second", {"a": 1}, created=1)]
+    believed = observe(objects)
+    seen = tuple(view for view in believed.nodes if view.name == "n1")
+    decisions = make_plan(build_snapshot(replace(believed, seen=seen), NOW)).decisions
+    assert decisions["first"].met
+    assert (decisions["second"].reason, decisions["second"].message) == (
+        "WaitingForCapacity",
+        "a shows fewer devices than a moment ago; what is there is granted when that is clear",
+    )
+    assert make_plan(build_snapshot(believed, NOW)).decisions["second"].met
+
+
 # -- pools
 
 

@@ -245,6 +245,7 @@ class Planner:
             accelerator_pools=pools.accelerator_pools,
             storage_pools=pools.storage_pools,
             nodes=nodes.nodes,
+            seen=None if nodes.due is None else observed.nodes,
             leaving=pools.leaving,
         )
 

@@ -165,6 +165,8 @@ def preparing_text(pool: Pool) -> str:
     """A new pool, whose zeros are still being written, or one that is on its way out."""
     if pool.leaving:
         return f"{pool.key.name} was deleted a moment ago; what waits for it is refused if it is not made anew at once"
+    if not pool.unnamed_in:
+        return f"{pool.key.name} shows fewer devices than a moment ago; what is there is granted when that is clear"
     return f"{pool.key.name} grants nothing new before every quota names it"
 
 

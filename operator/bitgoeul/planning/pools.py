@@ -97,6 +97,8 @@ class Pool:
     # Nodes that are Ready and open, but for taints that the pool does not tolerate: taint → node names.
     tainted: Mapping[Taint, tuple[str, ...]] = field(default_factory=dict)
     tainted_nodes: int = 0
+    # Devices that are believed and not seen at this moment: they count, and nothing new is granted out of them.
+    doubtful: int = 0
     highest: int = 0  # accelerators: the most that was ever installed at once
     deleting: bool = False
     leaving: bool = False  # deleted a moment ago: it grants nothing, and may be made anew

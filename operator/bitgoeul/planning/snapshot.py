@@ -34,6 +34,7 @@ class Observed:
     allowed_roles: frozenset[str] = frozenset()  # ClusterRoles that members may be given
     leaving: frozenset[PoolKey] = frozenset()  # pools that were deleted a moment ago
     clocks_differ: bool = False  # of the operator's host and of the API server: no end is acted on
+    seen: tuple[NodeView, ...] | None = None  # the nodes as they are, where more is believed; None: it is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,10 @@ def build_snapshot(observed: Observed, now: datetime, wall: datetime | None = No
     present = moment(now)
     pools = measure_accelerators(observed.accelerator_pools, observed.nodes, unnamed, present)
     pools.update(measure_storage(observed.storage_pools, unnamed, present))
+    if observed.seen is not None:
+        shown = measure_accelerators(observed.accelerator_pools, observed.seen, unnamed, present)
+        lost = {key: pools[key].capacity.effective - pool.capacity.effective for key, pool in shown.items()}
+        pools.update({key: replace(pools[key], doubtful=amount) for key, amount in lost.items() if amount > 0})
     pools.update({key: replace(pools[key], leaving=True) for key in observed.leaving if key in pools})
 
     may_have = claimants(observed.allocations, observed.namespaces)

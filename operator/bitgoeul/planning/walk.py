@@ -21,7 +21,7 @@ from bitgoeul.planning.explain import Explainer, Wait
 from bitgoeul.planning.life import Course, Halt, Life, Taking, draining_pools, look, taking_back
 from bitgoeul.planning.line import Line, Request, missing, waiting_since
 from bitgoeul.planning.moments import FOREVER, LATEST
-from bitgoeul.planning.pools import PoolKey
+from bitgoeul.planning.pools import Pool, PoolKey
 from bitgoeul.planning.promises import Promise, covers, promise_of
 from bitgoeul.planning.snapshot import Snapshot, Standing
 from bitgoeul.planning.verdicts import (
@@ -349,9 +349,14 @@ class Walk:
         self.waiting.append(request)
         return self._keep(standing, request.life, reason, message, entry)
 
-    def _unprepared(self, need: Iterable[PoolKey]) -> tuple[PoolKey, ...]:
-        pools = self._snapshot.pools
-        return tuple(pool for pool in need if pools[pool].unnamed_in or pools[pool].leaving)
+    def _unprepared(self, need: Amounts) -> tuple[PoolKey, ...]:
+        """The pools that grant nothing at this moment, or not as much."""
+        return tuple(key for key, amount in need.items() if self._holds_back(self._snapshot.pools[key], amount))
+
+    def _holds_back(self, pool: Pool, amount: int) -> bool:
+        if pool.unnamed_in or pool.leaving:
+            return True
+        return bool(pool.doubtful) and amount > self._board.firm[pool.key].at(self._now) - pool.doubtful
 
     def _keep(
         self, standing: Standing, life: Life, reason: Reason, message: str, queue: QueueEntry | None = None
