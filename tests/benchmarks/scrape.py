@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from bitgoeul.controller.planner import build_world
+from bitgoeul.controller.rounds import build_world
 from bitgoeul.metrics.collector import State, StateCollector
 from bitgoeul.metrics.instruments import Instruments
 from bitgoeul.metrics.server import Server

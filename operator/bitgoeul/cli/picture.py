@@ -22,8 +22,8 @@ from bitgoeul.cluster.cache import Cache
 from bitgoeul.cluster.client import Api, ApiError, Identity, NoAnswerError, connect
 from bitgoeul.cluster.credentials import overheard
 from bitgoeul.cluster.kinds import LEASE, NAMESPACE, NODE, OWN_KINDS, RESOURCE_QUOTA, Kind
-from bitgoeul.controller.planner import observe
 from bitgoeul.controller.preflight import ask, check_version, served
+from bitgoeul.controller.rounds import observe
 from bitgoeul.errors import NotReadyError, QuantityError, UserError
 from bitgoeul.planning.decisions import Plan
 from bitgoeul.planning.moments import moment

@@ -22,7 +22,7 @@ from bitgoeul.controller.enforcement import LowerGrant
 from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings, positive
 from bitgoeul.controller.namespaces import NamespaceKeeper
-from bitgoeul.controller.planner import Round, has_begun
+from bitgoeul.controller.rounds import Round, has_begun
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.together import together
 from bitgoeul.desired.allocation_status import Place, Progress

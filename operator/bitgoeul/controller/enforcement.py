@@ -20,9 +20,9 @@ from bitgoeul.controller.clock import NOT_ACTED_ON, Clocks
 from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings, positive
 from bitgoeul.controller.namespaces import NamespaceKeeper
-from bitgoeul.controller.planner import Round
 from bitgoeul.controller.policy_proof import PolicyProof
 from bitgoeul.controller.role_check import RoleCheck
+from bitgoeul.controller.rounds import Round
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.together import together
 from bitgoeul.controller.trial import Obstacle

@@ -35,10 +35,11 @@ from bitgoeul.controller.health import Health
 from bitgoeul.controller.lingering import Lingering
 from bitgoeul.controller.milestones import Milestones
 from bitgoeul.controller.pending import PendingWatch
-from bitgoeul.controller.planner import Planner, Round
+from bitgoeul.controller.planner import Planner
 from bitgoeul.controller.pools import Pools
 from bitgoeul.controller.preflight import check_cluster, until_a_kind_is_removed
 from bitgoeul.controller.reports import Reporter
+from bitgoeul.controller.rounds import Round
 from bitgoeul.controller.routing import Router, Subject, Task
 from bitgoeul.controller.tenants import Tenants
 from bitgoeul.controller.unkept import Unkept

@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from bitgoeul.cluster.cache import Cache
 from bitgoeul.cluster.client import Api
 from bitgoeul.cluster.kinds import NAMESPACE, POD
-from bitgoeul.controller.planner import Planner, Round
+from bitgoeul.controller.planner import Planner
+from bitgoeul.controller.rounds import Round
 from bitgoeul.errors import ClusterError
 from bitgoeul.planning.pending import Pending, find_pending
 from bitgoeul.planning.pools import PoolKind

@@ -19,7 +19,8 @@ from bitgoeul.cluster.kinds import ACCELERATOR_POOL, BY_KIND, STORAGE_CLASS, STO
 from bitgoeul.cluster.troubles import LASTING_SECONDS, Troubles
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.corrections import Corrections
-from bitgoeul.controller.planner import Planner, Round
+from bitgoeul.controller.planner import Planner
+from bitgoeul.controller.rounds import Round
 from bitgoeul.controller.unkept import RETRY_SECONDS, Unkept
 from bitgoeul.desired.admission_policies import build_pool_policies
 from bitgoeul.desired.cluster_roles import build_tenant_roles

@@ -23,10 +23,11 @@ from bitgoeul.controller.eviction import Eviction
 from bitgoeul.controller.holdings import Holdings, positive
 from bitgoeul.controller.lingering import Lingering
 from bitgoeul.controller.namespaces import NamespaceKeeper, NamespaceTakenError
-from bitgoeul.controller.planner import Planner, Round, is_new_promise
+from bitgoeul.controller.planner import Planner
 from bitgoeul.controller.policy_proof import PolicyProof
 from bitgoeul.controller.reports import Reporter
 from bitgoeul.controller.role_check import RoleCheck
+from bitgoeul.controller.rounds import Round, is_new_promise
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.unkept import Unkept
 from bitgoeul.desired.allocation_status import Progress
