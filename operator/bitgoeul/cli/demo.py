@@ -16,7 +16,8 @@ from typing import NoReturn
 import click
 
 from bitgoeul.cluster.client import connect
-from bitgoeul.controller.operator import Operator, Options
+from bitgoeul.controller.operator import Operator
+from bitgoeul.controller.options import Options
 from bitgoeul.demo.board import Board
 from bitgoeul.demo.cluster import Cluster, offset_to
 from bitgoeul.demo.screen import LiveScreen, Screen, ScreenHandler

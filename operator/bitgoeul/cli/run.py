@@ -23,7 +23,8 @@ from bitgoeul.cli.logs import set_up_logging
 from bitgoeul.cli.trial_pod import trial_pod_options
 from bitgoeul.cluster.client import connect
 from bitgoeul.cluster.lease import LostLeaseError
-from bitgoeul.controller.operator import Operator, Options
+from bitgoeul.controller.operator import Operator
+from bitgoeul.controller.options import Options
 from bitgoeul.desired.trial_pod import TrialPod
 from bitgoeul.errors import ClusterError, QuantityError, UserError
 

@@ -13,27 +13,27 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from bitgoeul import __version__
 from bitgoeul.api.conditions import Reason
-from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION, CLOCK_OFFSET_ANNOTATION, OPERATOR_NAMESPACE
+from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION, CLOCK_OFFSET_ANNOTATION
 from bitgoeul.api.quantities import format_offset
 from bitgoeul.cluster.cache import Cache, Entry, load
-from bitgoeul.cluster.client import Api, ApiError, NoAnswerError, OlderDataError
+from bitgoeul.cluster.client import Api, ApiError, OlderDataError
 from bitgoeul.cluster.events import Recorder
 from bitgoeul.cluster.kinds import ACCELERATOR_POOL, NAMESPACE, STORAGE_POOL, TENANT_ALLOCATION
 from bitgoeul.cluster.lease import Lease
 from bitgoeul.cluster.troubles import Troubles
-from bitgoeul.cluster.writer import NotLeadingError, Writer
+from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.clock import Clocks, ShiftedClock, wall_clock
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.handlers import watch
 from bitgoeul.controller.health import Health
 from bitgoeul.controller.lingering import Lingering
 from bitgoeul.controller.milestones import Milestones
+from bitgoeul.controller.options import Options
 from bitgoeul.controller.pending import PendingWatch
 from bitgoeul.controller.planner import Planner
 from bitgoeul.controller.pools import Pools
@@ -43,13 +43,12 @@ from bitgoeul.controller.rounds import Round
 from bitgoeul.controller.routing import Router, Subject, Task
 from bitgoeul.controller.tenants import Tenants
 from bitgoeul.controller.unkept import Unkept
-from bitgoeul.controller.workqueue import LONGEST_PAUSE_SECONDS, WorkQueue
-from bitgoeul.desired.trial_pod import TrialPod
+from bitgoeul.controller.worker import work
+from bitgoeul.controller.workqueue import WorkQueue
 from bitgoeul.errors import ClusterError
 from bitgoeul.metrics.collector import State, StateCollector
 from bitgoeul.metrics.instruments import Instruments
 from bitgoeul.metrics.server import Server
-from bitgoeul.planning.pending import PENDING_AFTER
 from bitgoeul.planning.pools import PoolKey, accelerator, storage
 
 log = logging.getLogger(__name__)
@@ -60,33 +59,7 @@ SPREAD_SECONDS = 60.0
 RELIST_SECONDS = 1.0  # watches that begin anew do so together
 LAG_SECONDS = 1.0
 SHUTDOWN_SECONDS = 2.0
-OUTAGE_PAUSE_SECONDS = 4.0
 REFUSED_SECONDS = 60.0  # credentials that are renewed in time were refused for seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """
-    How to run.
-
-    Attributes:
-        metrics_port: 0 takes a free one; None serves nothing.
-        namespace: Where this operator runs, for those who look for it.
-        workers: Allocations and pools that are worked on at the same time.
-        clock_offset: Shifts the time by which is planned; Lease, Events and transition times keep to the real one.
-        trial_pod: What the trial pods say, so that other policies of the cluster let them through.
-        pending_after: How long a pod waits for a node before its allocation tells of it.
-        allowed_roles: ClusterRoles that members may be given beside our own.
-    """
-
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int | None = 9400
-    namespace: str = OPERATOR_NAMESPACE
-    workers: int = 16
-    clock_offset: timedelta = timedelta(0)
-    trial_pod: TrialPod = field(default_factory=TrialPod)
-    pending_after: timedelta = PENDING_AFTER
-    allowed_roles: frozenset[str] = frozenset()
 
 
 class Operator:
@@ -209,7 +182,10 @@ class Operator:
             self._task(self._watch_pending(), "pending pods"),
             self._task(self._beat(), "heartbeat"),
             self._task(until_a_kind_is_removed(self._api), "kinds"),
-            *(self._task(self._work(), f"worker {number}") for number in range(self._options.workers)),
+            *(
+                self._task(work(self.queue, self._reconcile, self.instruments), f"worker {number}")
+                for number in range(self._options.workers)
+            ),
         ]
         # kopf ends all tasks that began after it; so it comes last.
         watch_all = watch(self._api, self.cache, stop_watch, on_watching, self._listed.set, self._troubles)
@@ -278,38 +254,6 @@ class Operator:
     async def _watch_pending(self) -> None:
         await self._leading.wait()
         await self._pending.run()
-
-    async def _work(self) -> None:
-        while True:
-            task = await self.queue.take()
-            started = time.perf_counter()
-            result = "success"
-            try:
-                again = await self._reconcile(task)
-            except OlderDataError:
-                raise
-            except (NotLeadingError, NoAnswerError) as error:
-                # The API server is away: no reason to be slow when it is back.
-                result = "retry"
-                self.queue.failed(task, longest=OUTAGE_PAUSE_SECONDS)
-                log.debug("%s: %s", task, error)
-            except ClusterError as error:
-                # That something changed or went away meanwhile is the ordinary way to learn that somebody was faster.
-                expected = isinstance(error, ApiError) and (error.conflict or error.not_found)
-                result = "retry" if expected else "error"
-                passing = isinstance(error, ApiError) and error.transient
-                pause = self.queue.failed(task, OUTAGE_PAUSE_SECONDS if passing else LONGEST_PAUSE_SECONDS)
-                level = logging.DEBUG if expected else logging.WARNING
-                log.log(level, "%s: %s; again in %.1f s", task, error, pause)
-            except Exception:
-                result = "error"
-                self.queue.failed(task)
-                log.exception("%s: defect", task)
-            else:
-                self.queue.done(task)
-                if again is not None:
-                    self.queue.add_after(task, again)
-            self.instruments.observe_reconcile(task.subject, result, time.perf_counter() - started)
 
     async def _reconcile(self, task: Task) -> float | None:
         """One pass; before the first plan, while standing by, the appliers find nothing to do."""
