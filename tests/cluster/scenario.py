@@ -271,7 +271,11 @@ class World:
             assert status < 300, answer["message"]
             return answer
 
-        return eventually(admitted, f"pod {name} is admitted in {namespace}")
+        made = eventually(admitted, f"pod {name} is admitted in {namespace}")
+        if finalizers:  # what no node ever had holds nothing, whatever keeps it
+            path = POD.path(name, namespace)
+            eventually(lambda: self.admin.get(path)["spec"].get("nodeName"), f"pod {name} has a node")
+        return made
 
     def refused(self, namespace: str, name: str, pool: str, devices: int) -> str:
         """

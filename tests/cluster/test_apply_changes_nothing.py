@@ -67,12 +67,13 @@ FULL: dict[str, Manifest] = {
             }
         ],
         "compute": {"cpu": "1.5", "memory": 1073741824},
+        "podSecurity": {"level": "privileged", "reason": "RDMA needs IPC_LOCK"},
         "namespaces": [
             {"name": "train", "accelerators": {"a100": 6}, "storage": {"lustre": "40Ti"}},
             {"name": "serve", "accelerators": {"a100": 2}, "storage": {"lustre": "10Ti"}},
         ],
         "members": [
-            {"kind": "User", "name": "a@example.org", "role": "edit"},
+            {"kind": "User", "name": "a@example.org", "role": "edit", "clusterRoles": ["ray-user"]},
             {"kind": "ServiceAccount", "name": "ci", "namespace": "tools", "role": "view"},
         ],
         "expiry": {
@@ -100,6 +101,7 @@ NEEDED = {
     "TenantAllocation.namespaces.0.storage": "claims take from it",
     "TenantAllocation.namespaces.1.storage": "claims take from it",
     "TenantAllocation.members.1.namespace": "a service account has one",
+    "TenantAllocation.podSecurity.reason": "a weaker level has one",
     "AcceleratorPool.tolerations.0.key": "an entry without key needs operator Exists",
     "AcceleratorPool.tolerations.1.key": "an entry without key needs operator Exists",
     "AcceleratorPool.tolerations.2.operator": "only Exists may stand without a key",
@@ -159,6 +161,29 @@ def variants(kind: str) -> list[Manifest]:
     specs += [stating(full, path, value) for path, value in defaults(schema)]
     specs.append({name: full[name] for name in schema["required"]} | LEAST[kind])
     return [make(kind, f"{kind.lower()}-{number}", spec) for number, spec in enumerate(specs)]
+
+
+# What cannot stand in the same object as what is in it.
+APART = {"TenantAllocation.window.end"}
+
+
+@pytest.mark.parametrize("kind", FULL)
+def test_each_field_is_tried(kind: str) -> None:
+    """A field that is added to a kind has to be added here."""
+
+    def fields(schema: Manifest, path: str) -> Iterator[str]:
+        below = schema.get("items", schema)
+        for name, child in (below.get("properties") or {}).items():
+            yield f"{path}.{name}"
+            yield from fields(child, f"{path}.{name}")
+
+    def stated(value: Any, path: str) -> Iterator[str]:
+        for item in value if isinstance(value, list) else [value]:
+            for name, child in item.items() if isinstance(item, dict) else ():
+                yield f"{path}.{name}"
+                yield from stated(child, f"{path}.{name}")
+
+    assert set(fields(spec_schema(kind), kind)) - APART <= set(stated(FULL[kind], kind))
 
 
 @pytest.fixture(scope="module")

@@ -63,11 +63,13 @@ def test_a_clock_that_is_ahead_ends_nothing(
     proxy.date_shift = -HOUR if at_start else 0.0
     operator = launch("operator", proxy.kubeconfig("operator"))
     pool = world.pool(devices=2)
-    tenant = world.active("blue", {pool: 1}, **window(40 if at_start else 60))
+    tenant = world.active("blue", {pool: 1}, **window(HOUR))
     world.pod(tenant, "train", pool, 1)
     if not at_start:
         proxy.date_shift = -HOUR
         await_readiness(operator, 503)
+    world.edit(tenant, window={"end": ahead(15)})
+    world.await_status(tenant, lambda s: "window" in s, "has seen the new end")
     end = datetime.fromisoformat(world.status(tenant)["window"]["end"])
     eventually(lambda: datetime.now(UTC) > end + timedelta(seconds=3), "the host's clock has passed the end")
     await_held(world, tenant)
@@ -106,10 +108,11 @@ def test_an_end_by_both_clocks_waits_until_they_agree(fault_world: World, proxy:
     world = fault_world
     operator = launch("operator", proxy.kubeconfig("operator"))
     pool = world.pool(devices=2)
-    tenant = world.active("blue", {pool: 1}, members=MEMBERS, **window(50, retention="5s", deletionPolicy="Delete"))
+    tenant = world.active("blue", {pool: 1}, members=MEMBERS, **window(HOUR, retention="5s", deletionPolicy="Delete"))
     world.pod(tenant, "train", pool, 1)
     proxy.date_shift = 2 * 24 * HOUR  # behind: the host's is the earlier, and comes to the end by itself
     await_readiness(operator, 503)
+    world.edit(tenant, window={"end": ahead(15)})
     world.await_reason(tenant, "Admitted", "WindowPassed")
     world.await_limit(tenant, pool, 0)
     await_held(world, tenant)

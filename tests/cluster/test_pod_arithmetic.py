@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from bitgoeul.api.quantities import parse_quantity
 from bitgoeul.cluster.kinds import NAMESPACE, POD, RESOURCE_QUOTA
-from bitgoeul.controller.pods import devices_of
 from bitgoeul.local.launcher import ControlPlane
+from bitgoeul.planning.pods import devices_of
 from tests.cluster.admin import Admin, Manifest
 from tests.cluster.waiting import eventually
 

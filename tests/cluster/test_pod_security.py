@@ -86,6 +86,16 @@ def test_the_door_opens_and_shuts(world: World, operator: OperatorProcess) -> No
     )
 
 
+def test_a_door_that_is_open_from_the_start_is_told_as_well(world: World) -> None:
+    """The Event comes with the first grant, too."""
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 4}, podSecurity=PRIVILEGED)
+    eventually(
+        lambda: ("Warning", "PodSecurityLowered", f"privileged: {WHY}") in world.events(blue), "an Event says so"
+    )
+    assert condition(world.status(blue), "PodSecurityRelaxed")["status"] == "True"
+
+
 def test_members_can_neither_set_nor_keep_it(world: World, kubectl: Kubectl) -> None:
     """Neither by the field nor by the label; and what an administrator changes by hand is put back, open or shut."""
     pool = world.pool(devices=8)

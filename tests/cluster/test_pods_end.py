@@ -25,16 +25,21 @@ def soon(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def run(world: World, namespace: str, name: str, spec: Manifest) -> None:
-    """A pod that runs on a node: one that no node has goes at once, whatever grace it has."""
-    path = POD.path("", namespace)
+def admit(world: World, namespace: str, name: str, spec: Manifest, *finalizers: str) -> None:
+    """Create a pod, once the API server admits it."""
+    body = {"metadata": {"name": name, "finalizers": list(finalizers)}, "spec": spec}
 
     def admitted() -> bool:
-        status, answer = world.admin.request("POST", path, {"metadata": {"name": name}, "spec": spec})
+        status, answer = world.admin.request("POST", POD.path("", namespace), body)
         assert status < 300, answer["message"]
         return True
 
     eventually(admitted, f"pod {name} is admitted")
+
+
+def run(world: World, namespace: str, name: str, spec: Manifest) -> None:
+    """A pod that runs on a node: one that no node has goes at once, whatever grace it has."""
+    admit(world, namespace, name, spec)
     eventually(lambda: world.get(POD, name, namespace)["status"].get("phase") == "Running", f"{name} is running")
 
 
@@ -133,8 +138,25 @@ def test_a_pod_that_lingers_is_in_use(world: World, operator: OperatorProcess) -
     world.await_devices(pool, granted=8, available=0)
 
 
+def test_a_pod_that_no_node_ever_had_holds_nothing(world: World) -> None:
+    """A member cannot charge a pool to itself by pods that fit nowhere and stay, deleted, by a finalizer of its own."""
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 1}, window={"duration": "1h"}, expiry={"grace": "0s", "notice": []})
+    nowhere = {"containers": [container(pool, 1)], "nodeSelector": {"example.org/nowhere": "true"}}
+    for number in range(3):
+        admit(world, blue, f"ghost{number}", nowhere, HOLD)
+        world.delete(POD, f"ghost{number}", blue)
+    world.ask(blue, {pool: 2})
+    world.await_grant(blue, {pool: 2})
+    world.await_devices(pool, granted=2, inUse=0)
+    world.edit(blue, suspend=True)
+    world.await_phase(blue, "Suspended")
+    world.await_devices(pool, granted=0, available=8)
+    assert world.pods(blue) == {f"ghost{number}": True for number in range(3)}
+
+
 def await_in_use(world: World, allocation: str, pool: str, devices: int) -> None:
-    """Wait until allocation and pool say that so many devices are in use, and go on saying so."""
+    """Wait until allocation and pool say that so many devices are in use."""
 
     def told() -> bool:
         assert world.status(allocation)["inUse"]["accelerators"] == {pool: devices}

@@ -97,3 +97,13 @@ def test_a_shift_comes_on_top(clocks: Clocks, host: Host) -> None:
     clocks.hear(header(host.wall), 0.0)
     host.wall += timedelta(days=365)
     assert ShiftedClock(clocks.earlier, timedelta(hours=24))() == START + timedelta(hours=24, milliseconds=500)
+
+
+def test_what_differs_by_just_the_limit_does_not_change_sides_each_time(clocks: Clocks, host: Host) -> None:
+    """The API server's time has whole seconds: the same difference looks like a little more or less."""
+    changes, before = 0, None
+    for _ in range(120):
+        host.pass_time(5.27)
+        clocks.hear(header(host.wall + timedelta(seconds=MOST_SKEW_SECONDS)), 0.0)
+        changes, before = changes + (before is not None and before != clocks.apart), clocks.apart
+    assert changes <= 1

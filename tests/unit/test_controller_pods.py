@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitgoeul.controller.pods import devices_of, grace_of
+from bitgoeul.controller.pods import grace_of
+from bitgoeul.planning.pods import devices_of
 from tests.unit.builders import NOW
 
 GPU = "example.com/gpu"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -214,3 +215,26 @@ def test_nobody_loses_the_place_in_another_pool_for_a_pool_that_is_replaced() ->
     )
     later = make_plan(build_snapshot(observe(objects), NOW)).decisions
     assert (later["head"].reason, later["small"].met) == ("PoolNotFound", True)
+
+
+def test_a_promise_begins_out_of_what_is_seen() -> None:
+    """What it was promised is not taken from what is there for it."""
+    nodes = [make_node(f"n{number}", devices=8) for number in range(3)]
+    promised = make_allocation("blue", {"a100": 16}, window={"start": NOW.isoformat(), "duration": "24h"})
+    promised["status"] = {
+        "promised": {"accelerators": {"a100": 16}},
+        "window": {"start": NOW.isoformat(), "end": (NOW + timedelta(hours=24)).isoformat()},
+    }
+    observed = observe([make_accelerator_pool(), *nodes, promised])
+    doubted = replace(observed, seen=observed.nodes[:2])
+    assert make_plan(build_snapshot(doubted, NOW)).decisions["blue"].met
+    fewer = replace(observed, seen=observed.nodes[:1])
+    assert not make_plan(build_snapshot(fewer, NOW)).decisions["blue"].admitted
+
+
+def test_a_node_that_changes_its_name_is_no_second_node() -> None:
+    """What was ever installed at once is what was seen at once."""
+    old, new = node_view(make_node("old", devices=8)), node_view(make_node("new", devices=8))
+    observed = replace(observe([make_accelerator_pool()]), nodes=(old, new), seen=(new,))
+    (pool,) = build_snapshot(observed, NOW).pools.values()
+    assert (pool.capacity.installed, pool.highest, pool.doubtful) == (16, 8, 8)

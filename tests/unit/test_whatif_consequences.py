@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from bitgoeul.planning.moments import moment
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.snapshot import Snapshot
 from bitgoeul.whatif.changes import change
-from bitgoeul.whatif.consequences import NONE, Consequences, consequences
+from bitgoeul.whatif.consequences import NONE, Consequences, Eviction, consequences
 from bitgoeul.whatif.future import open_snapshot
 from bitgoeul.whatif.manifests import Manifest as Written
 from tests.unit.builders import (
@@ -322,6 +323,14 @@ def test_the_summary_counts_all() -> None:
         "3 members lose access or rights",
         "2 namespaces are deleted",
     ]
+
+
+def test_a_pod_that_goes_for_two_reasons_is_counted_once() -> None:
+    """Once for less, and once for the end."""
+    ends = Eviction("blue", 1, "end")
+    both = Consequences(evictions=(replace(ends, limits={GPU: 0}, reason="less"), ends))
+    pods = [{"metadata": {"uid": name, "name": name, "creationTimestamp": "x"}, "spec": {}} for name in ("a", "b")]
+    assert in_short({"blue": both}, Inventory(pods={"blue": pods})) == ["2 pods are evicted"]
 
 
 def test_programs_get_fields() -> None:

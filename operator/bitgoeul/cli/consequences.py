@@ -12,8 +12,8 @@ from bitgoeul.cli.output import instant_of
 from bitgoeul.cluster.client import Api, ApiError, Object
 from bitgoeul.cluster.kinds import POD, VOLUME_CLAIM, Kind
 from bitgoeul.controller.eviction import youngest_beyond
-from bitgoeul.controller.pods import FINISHED
 from bitgoeul.planning.moments import day
+from bitgoeul.planning.pods import may_hold
 from bitgoeul.whatif.consequences import AccessLoss, Consequences, Eviction, Fate, Leaving, LostData, MemberKey
 
 
@@ -27,12 +27,17 @@ class Inventory:
 
     def evicted(self, one: Eviction) -> int | None:
         """How many pods an eviction means, of those that run now; None: not counted."""
+        chosen = self.chosen(one)
+        return None if chosen is None else len(chosen)
+
+    def chosen(self, one: Eviction) -> frozenset[str] | None:
+        """The UIDs of the pods that an eviction means, of those that run now; None: not counted."""
         pods = self.pods.get(one.namespace)
         if pods is None:
             return None
-        if one.limits is not None:
-            return len(youngest_beyond(pods, dict(one.limits)))
-        return sum("deletionTimestamp" not in pod["metadata"] for pod in pods)
+        staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        found = staying if one.limits is None else youngest_beyond(pods, dict(one.limits))
+        return frozenset(str(pod["metadata"]["uid"]) for pod in found)
 
 
 async def look_into(api: Api, found: Iterable[Consequences]) -> Inventory:
@@ -51,10 +56,7 @@ async def look_into(api: Api, found: Iterable[Consequences]) -> Inventory:
         for kind, wanted, had in ((POD, emptied, pods), (VOLUME_CLAIM, deleted, claims))
         if len(had) < len(wanted)
     }
-    running = {
-        name: [pod for pod in all_ if (pod.get("status") or {}).get("phase") not in FINISHED]
-        for name, all_ in pods.items()
-    }
+    running = {name: [pod for pod in there if may_hold(pod)] for name, there in pods.items()}
     return Inventory(running, claims, frozenset(refused))
 
 
@@ -147,11 +149,11 @@ def member_text(member: MemberKey) -> str:
 
 def in_short(found: Mapping[str, Consequences], inventory: Inventory) -> list[str]:
     """All consequences in a few words, for the summary."""
-    evictions = [inventory.evicted(one) for each in found.values() for one in each.evictions]
+    evictions = [inventory.chosen(one) for each in found.values() for one in each.evictions]
     parts = []
     if evictions:
-        known = [count for count in evictions if count is not None]
-        number = sum(known)
+        known = [pods for pods in evictions if pods is not None]
+        number = len(frozenset().union(*known))  # a pod goes once, for however many reasons
         counted = len(known) == len(evictions)
         verb = "are" if number != 1 or not counted else "is"
         if number or not counted:

@@ -15,6 +15,8 @@ from email.utils import parsedate_to_datetime
 
 # Clocks that differ by more are not believed.
 MOST_SKEW_SECONDS = 30
+# Clocks that differ agree again when they are closer than the limit by this much.
+HYSTERESIS_SECONDS = 2
 # The API server tells its time in whole seconds, cut off.
 CUT_OFF = timedelta(milliseconds=500)
 
@@ -50,6 +52,7 @@ class Clocks:
         self._told: tuple[datetime, float] | None = None  # the API server's time, and when that was, monotonic
         # When the clocks last agreed, by the monotonic clock; None: they do not now, or were not compared yet.
         self.agreed_at: float | None = None
+        self._differ = True
 
     def hear(self, date: str, seconds: float) -> None:
         """
@@ -86,7 +89,10 @@ class Clocks:
     def apart(self) -> bool:
         """Whether the clocks differ too much, or were never compared: then no end is acted on."""
         skew = self.skew_seconds
-        return skew is None or abs(skew) > MOST_SKEW_SECONDS
+        # The API server's time comes in whole seconds: what differs by just the limit must not change sides each time.
+        most = MOST_SKEW_SECONDS - HYSTERESIS_SECONDS if self._differ else MOST_SKEW_SECONDS
+        self._differ = skew is None or abs(skew) > most
+        return self._differ
 
     def earlier(self) -> datetime:
         """Return the real time, as far as it is known: of two clocks that differ, the earlier."""
@@ -104,7 +110,7 @@ class Clocks:
         skew = self.skew_seconds
         if skew is None:
             return "the API server has not told its time yet; no end is acted on before"
-        if abs(skew) <= MOST_SKEW_SECONDS:
+        if not self.apart:
             return ""
         direction = "behind" if skew > 0 else "ahead of"
         return (

@@ -56,8 +56,8 @@ class Closing:
         self._cache = cache
         self._api = api
         self._clocks = clocks
-        # By UID of an allocation: of which generation its data was seen to be due first, and when, monotonic.
-        self._due: dict[str, tuple[int, float]] = {}
+        # By name: of which UID and generation the data was seen to be due first, and when, monotonic.
+        self._due: dict[str, tuple[str, int, float]] = {}
         self._keeper = keeper
         self._takedown = takedown
         self._holdings = holdings
@@ -80,7 +80,7 @@ class Closing:
             if not namespace.view.retained
         }
         begun = has_begun(allocation, decision)
-        held_up = self._clocks.apart and decision.halt is Halt.NO  # a suspension is somebody's word, and goes on
+        held_up = self._clocks.apart and decision.halt is not Halt.SUSPEND  # that is somebody's word, and goes on
         due = decision.course is Course.ERASED and begun
         erasing = self._due_twice(entry, due=due) and await self._still(entry)
         open_ones = [name for name, namespace in owned.items() if not namespace.view.terminating]
@@ -111,16 +111,20 @@ class Closing:
             drained=drained,
         )
 
+    def forget(self, name: str) -> None:
+        """Drop what is remembered of an allocation: its data is not due, or it is gone."""
+        self._due.pop(name, None)
+
     def _due_twice(self, entry: Entry, *, due: bool) -> bool:
         """Whether data was due at two looks, and the clocks agreed all the time and were compared in between."""
         if not due or self._clocks.apart:
-            self._due.pop(entry.uid, None)
+            self.forget(entry.view.name)
             return False
-        now, generation = time.monotonic(), entry.view.generation
-        seen, first = self._due.get(entry.uid, (generation, now))
-        if seen != generation:
+        now, version = time.monotonic(), (entry.uid, entry.view.generation)
+        *seen, first = self._due.get(entry.view.name, (*version, now))
+        if tuple(seen) != version:
             first = now
-        self._due[entry.uid] = (generation, first)
+        self._due[entry.view.name] = (*version, first)
         compared = self._clocks.agreed_at
         return now >= first + SECOND_LOOK_SECONDS and compared is not None and compared > first
 

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from bitgoeul.cluster.client import Api, Object
 from bitgoeul.cluster.writer import Writer
-from bitgoeul.controller.pods import devices_of, send_off, unfinished_pods
+from bitgoeul.controller.pods import send_off, unfinished_pods
+from bitgoeul.planning.pods import devices_of
 
 
 class Eviction:

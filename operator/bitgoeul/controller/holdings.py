@@ -12,11 +12,12 @@ from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.client import Api
 from bitgoeul.cluster.kinds import RESOURCE_QUOTA, VOLUME_CLAIM
 from bitgoeul.controller.lingering import Lingering
-from bitgoeul.controller.pods import devices_of, summed, unfinished_pods
+from bitgoeul.controller.pods import unfinished_pods
 from bitgoeul.controller.rounds import Round
 from bitgoeul.desired.targets import Holding
 from bitgoeul.planning.allocations import Allocation, Amounts, at_least
 from bitgoeul.planning.observed import whole
+from bitgoeul.planning.pods import devices_of, summed
 from bitgoeul.planning.pools import PoolKey, accelerator
 
 

@@ -17,8 +17,9 @@ from bitgoeul.api.names import QUOTA_NAME
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.client import Api, Object
 from bitgoeul.cluster.kinds import RESOURCE_QUOTA
-from bitgoeul.controller.pods import devices_of, summed, unfinished_pods
+from bitgoeul.controller.pods import unfinished_pods
 from bitgoeul.planning.observed import QuotaView, whole
+from bitgoeul.planning.pods import devices_of, summed
 
 LOOK_SECONDS = 5.0
 

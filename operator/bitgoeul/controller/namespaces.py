@@ -117,6 +117,7 @@ class NamespaceKeeper:
         owner = entry.view.allocation_uid
         if owner != target.uid and not (owner and owner == take_over_from and entry.view.retained):
             raise NamespaceTakenError(target.name)
+        self._unkept.stands(closing_marks(target), part_of(closing_marks(target)))  # no longer wanted
         await self.amend(labelled, entry)
 
     async def amend(self, target: NamespaceTarget, entry: Entry) -> None:
@@ -160,16 +161,17 @@ class NamespaceKeeper:
         entry = self._cache.get(NAMESPACE, name)
         if entry is None or entry.uid != namespace_uid or entry.view.retained:
             return
-        if entry.view.allocation_uid != uid:
-            labels = {MANAGED_BY_LABEL: MANAGED_BY, ALLOCATION_LABEL: allocation}
-            metadata = {"name": name, "labels": labels, "annotations": {ALLOCATION_UID_ANNOTATION: uid}}
-            if await self._mark(entry, {"kind": NAMESPACE.kind, "metadata": metadata}):
-                self._corrections.marks_restored(name)
+        labels = {MANAGED_BY_LABEL: MANAGED_BY, ALLOCATION_LABEL: allocation}
+        metadata = {"name": name, "labels": labels, "annotations": {ALLOCATION_UID_ANNOTATION: uid}}
+        marks = {"kind": NAMESPACE.kind, "metadata": metadata}
+        if entry.view.allocation_uid == uid:
+            self._unkept.stands(marks, part_of(marks))
+        elif await self._mark(entry, marks):
+            self._corrections.marks_restored(name)
 
     async def _mark(self, entry: Entry, marks: Manifest) -> bool:
         """Write marks on a namespace; True when they stand."""
-        metadata = marks["metadata"]
-        part = ",".join(metadata["annotations"])
+        metadata, part = marks["metadata"], part_of(marks)
         if self._unkept.waits(marks, entry.obj, part):
             return False
         change = {"uid": entry.uid, "labels": metadata["labels"], "annotations": metadata["annotations"]}
@@ -187,6 +189,8 @@ class NamespaceKeeper:
         if entry is not None:
             marks = closing_marks(target)
             stands = not differs(marks, entry.obj)
+            if stands:
+                self._unkept.stands(marks, part_of(marks))
             if stands or await self._mark(entry, marks):
                 self._corrections.stands(marks, written=not stands)
         await self.revoke_access(target, members)
@@ -234,7 +238,9 @@ class NamespaceKeeper:
             grow claims; neither is a reason to lock members out.
         """
         refused = []
-        for desired in build_volume_claims(target, claims, world):
+        wanted = build_volume_claims(target, claims, world)
+        self._unkept.forget_others(VOLUME_CLAIM.kind, target.name, {claim["metadata"]["name"] for claim in wanted})
+        for desired in wanted:
             name = desired["metadata"]["name"]
             entry = self._cache.get(VOLUME_CLAIM, name, target.name)
             try:
@@ -316,3 +322,8 @@ class NamespaceKeeper:
         self._unkept.forget(kind.kind, metadata["name"], metadata.get("namespace", ""))
         if kind is not NAMESPACE:
             self._cache.forget(kind, (metadata.get("namespace", ""), metadata["name"]))
+
+
+def part_of(marks: Manifest) -> str:
+    """Name the part of a namespace that marks are, by their annotations."""
+    return ",".join(marks["metadata"]["annotations"])

@@ -23,7 +23,7 @@ from bitgoeul.api.quantities import format_offset
 from bitgoeul.cluster.cache import Cache, Entry, load
 from bitgoeul.cluster.client import Api, ApiError, OlderDataError
 from bitgoeul.cluster.events import Recorder
-from bitgoeul.cluster.kinds import ACCELERATOR_POOL, NAMESPACE, STORAGE_POOL, TENANT_ALLOCATION
+from bitgoeul.cluster.kinds import ACCELERATOR_POOL, NAMESPACE, STORAGE_POOL, TENANT_ALLOCATION, Kind
 from bitgoeul.cluster.lease import Lease
 from bitgoeul.cluster.troubles import Troubles
 from bitgoeul.cluster.writer import Writer
@@ -123,7 +123,9 @@ class Operator:
             self.cache, writer, self.planner, self._recorder, corrections, unkept, clock, self._mark_pools
         )
         self._pending = PendingWatch(self.cache, api, self.planner, clock, self._options.pending_after)
-        self.cache.listener = Router(self.cache, self.planner, self.queue.add)
+        self._unkept = unkept
+        self._router = Router(self.cache, self.planner, self.queue.add)
+        self.cache.listener = self._changed
         self.instruments.registry.register(StateCollector(self._state))
         self._server: Server | None = None
         self._health = Health(
@@ -137,6 +139,13 @@ class Operator:
         self._held_up: set[str] = set()  # allocations that have been told that their end is not acted on
         self._leading = asyncio.Event()
         self._listed = asyncio.Event()  # a watch has begun with a list since the last audit
+
+    def _changed(self, kind: Kind, before: Entry | None, after: Entry | None, own: bool) -> None:
+        """An object has another version, is new or gone; of one that is gone nothing is remembered."""
+        if before is not None and after is None:
+            metadata = before.obj["metadata"]
+            self._unkept.forget(kind.kind, metadata["name"], metadata.get("namespace", ""))
+        self._router(kind, before, after, own)
 
     def shift_clock(self, offset: timedelta) -> None:
         """Plan by a clock that is shifted by this much from now on; the Lease tells with its next renewal."""
@@ -267,7 +276,7 @@ class Operator:
             case Subject.PODS:
                 return await self._lingering.look(task.name) if self._leading.is_set() else None
             case _:
-                return await self._pools.ensure_shared()
+                return await self._pools.ensure_shared() if self._leading.is_set() else None
 
     def _decided(self, current: Round) -> None:
         self.instruments.observe_plan(current.seconds)
@@ -375,9 +384,9 @@ class Operator:
 
     def _mark_held_up(self) -> None:
         """Have those say so whose end comes by one of two clocks that differ: no plan changes then."""
-        current = self.planner.round
+        current, latest = self.planner.round, self._tenants.latest()
         for name, decision in current.plan.decisions.items() if current is not None else ():
-            if name not in self._held_up and self._tenants.is_held_up(decision):
+            if name not in self._held_up and decision.window is not None and decision.window.end <= latest:
                 self._held_up.add(name)
                 self.queue.add(Task(Subject.ALLOCATION, name))
 

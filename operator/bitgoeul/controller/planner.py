@@ -234,6 +234,7 @@ class Planner:
 
     async def _promise(self, entry: Entry, decision: Decision, standing: Standing, limit: asyncio.Semaphore) -> None:
         """Write one promise down, and find out what became of it."""
+        unknown = False
         async with limit:
             try:
                 await self._write_promise(entry, decision, standing)
@@ -243,10 +244,11 @@ class Planner:
             except NoAnswerError as error:
                 log.warning("promise to %s: %s; finding out what became of it", decision.name, error)
                 self._hold_off(entry, decision, error)
+                unknown = True
             else:
                 self._on_allocation(decision.name)
                 return
-            await self._find_out(decision.name)
+            await self._find_out(decision.name, unknown=unknown)
 
     def refused_promises(self) -> str:
         """Say which promises the API server has not taken for a minute; empty: none."""
@@ -297,13 +299,18 @@ class Planner:
         self._milestones.written(answer, written, status)
         self._milestones.granted(written, allocation.granted, decision.grant)
 
-    async def _find_out(self, name: str) -> None:
-        """Read an object until the API server says how it stands; planning goes on only with that."""
+    async def _find_out(self, name: str, *, unknown: bool) -> None:
+        """
+        Read an object until the API server says how it stands; planning goes on only with that.
+
+        Args:
+            unknown: A promise may have been written: that it may not be read now is no answer.
+        """
         while True:
             try:
                 current = await self._api.get(TENANT_ALLOCATION.path(name))
             except ClusterError as error:
-                if isinstance(error, ApiError) and not error.transient:
+                if isinstance(error, ApiError) and not error.transient and not unknown:
                     log.warning("reading %s: %s", name, error)  # an answer: nobody else has to wait for a better one
                     return
                 log.warning("reading %s: %s; trying again", name, error)

@@ -17,7 +17,7 @@ from bitgoeul.cluster.kinds import POD
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.desired.tenant_policies import MAX_GRACE_SECONDS
 from bitgoeul.planning.life import PATIENCE
-from bitgoeul.planning.observed import whole
+from bitgoeul.planning.pods import may_hold
 
 log = logging.getLogger(__name__)
 
@@ -26,58 +26,12 @@ BUDGET_PATIENCE = timedelta(milliseconds=PATIENCE)
 # A pod keeps at least LEAST_GRACE_SECONDS of what it asks for, however late it is sent off.
 LEAST_GRACE_SECONDS = 30
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
-FINISHED = ("Succeeded", "Failed")
 
 
 async def unfinished_pods(api: Api, namespace: str) -> list[Object]:
     """The pods that may hold something, as the API server has them this moment."""
     pods, _ = await api.list_all(POD.path("", namespace))
-    return [pod for pod in pods if (pod.get("status") or {}).get("phase") not in FINISHED]
-
-
-def devices_of(pod: Mapping[str, Any]) -> dict[str, int]:
-    """
-    Count the devices that one pod takes, as quota and scheduler do.
-
-    Containers and sidecars (init containers with ``restartPolicy: Always``) run together. An ordinary init container
-    runs beside the sidecars that were started before it. What a RuntimeClass adds as overhead comes on top. Requests of
-    the pod as a whole hold no devices.
-
-    Source: ``AggregateContainerRequests`` and ``PodRequests`` of k8s.io/component-helpers/resource.
-    """
-    spec = pod.get("spec") or {}
-    sidecars: dict[str, int] = {}
-    starting: dict[str, int] = {}
-    for container in spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            sidecars = summed(sidecars, requested(container))
-            beside = sidecars
-        else:
-            beside = summed(sidecars, requested(container))
-        starting = {name: max(starting.get(name, 0), beside.get(name, 0)) for name in starting.keys() | beside.keys()}
-    running = summed(sidecars, *(requested(container) for container in spec.get("containers") or ()))
-    most = {name: max(running.get(name, 0), starting.get(name, 0)) for name in running.keys() | starting.keys()}
-    return summed(most, devices_in(spec.get("overhead") or {}))
-
-
-def requested(container: Mapping[str, Any]) -> dict[str, int]:
-    """Return the devices that one container asks for; a limit without a request is the request, as for Kubernetes."""
-    resources = container.get("resources") or {}
-    return devices_in({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
-
-
-def devices_in(amounts: Mapping[str, Any]) -> dict[str, int]:
-    """Return the extended resources among amounts, in whole devices."""
-    return {name: whole(amount) for name, amount in amounts.items() if "/" in name}
-
-
-def summed(*parts: Mapping[str, int]) -> dict[str, int]:
-    """Return the sum of amounts, name by name."""
-    result: dict[str, int] = {}
-    for part in parts:
-        for name, amount in part.items():
-            result[name] = result.get(name, 0) + amount
-    return result
+    return [pod for pod in pods if may_hold(pod)]
 
 
 def grace_of(pod: Mapping[str, Any], ended: datetime, now: datetime) -> int:

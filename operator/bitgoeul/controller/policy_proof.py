@@ -15,7 +15,7 @@ from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.client import ApiError
 from bitgoeul.cluster.kinds import MUTATING_BINDING, MUTATING_POLICY, VALIDATING_BINDING, VALIDATING_POLICY
 from bitgoeul.cluster.writer import Writer
-from bitgoeul.controller.trial import Obstacle, read_refusal, used_up
+from bitgoeul.controller.trial import NO_RIGHT, Obstacle, read_refusal, used_up
 from bitgoeul.desired.admission_policies import build_proof_pod, policy_acts, policy_name
 from bitgoeul.desired.tenant_policies import POLICY_NAME, build_tenant_proof_pod, refused_for_grace
 from bitgoeul.desired.trial_pod import TrialPod
@@ -84,12 +84,14 @@ class PolicyProof:
         try:
             await self._writer.try_pod(build_tenant_proof_pod(namespace, self._trial))
         except ApiError as error:
-            if error.transient or error.not_found or error.conflict:
+            if error.transient or error.not_found or error.conflict or error.terminating:
                 raise
+            if error.status == 401 or NO_RIGHT in error.message:
+                raise  # says nothing about the pod
             refused = error.message
         else:
             refused = ""
-        if not refused or "exceeded quota" in refused:  # quota comes after the policies
+        if not refused or "exceeded quota" in refused or "failed quota" in refused:  # quota comes after the policies
             return Obstacle(f"the admission policies of all tenants do not act in {namespace} yet")
         # Where a policy of somebody else refuses the trial pod before ours could, ours get time.
         waits = "service account" in refused or time.monotonic() < since + POLICY_SECONDS

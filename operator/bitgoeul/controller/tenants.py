@@ -69,10 +69,10 @@ class Tenants:
         self._planner = planner
         self._plan_clock = plan_clock
         self._clocks = clocks
-        self._troubles = Troubles()  # by UID: what the API server refuses, although it might pass
+        self._troubles = Troubles()  # by name: what the API server refuses, although it might pass
         self._reporter = reporter
         self._unkept = unkept
-        self._looks: dict[str, int] = {}  # by UID: how often what drains has been looked at
+        self._looks: dict[str, int] = {}  # by name: how often what drains has been looked at
         self._keeper = NamespaceKeeper(cache, api, writer, corrections, unkept, clock)
         self._takedown = Takedown(cache, api, writer, self._keeper, clock)
         self._holdings = Holdings(cache, api, lingering)
@@ -102,8 +102,7 @@ class Tenants:
         """
         entry = self._cache.get(TENANT_ALLOCATION, name)
         if entry is None:
-            self._reporter.forget(name)
-            self._unkept.forget_allocation(name)
+            self._forget(name)
             return None
         found = self._decided(entry)
         if found is None:
@@ -126,6 +125,14 @@ class Tenants:
         if decision.admitted:
             return await self._enforce(entry, decision, current) if allocation.guarded else None
         return await self._close(entry, decision, current)
+
+    def _forget(self, name: str) -> None:
+        """Drop what is remembered of an allocation that is gone."""
+        self._reporter.forget(name)
+        self._unkept.forget_allocation(name)
+        self._troubles.succeeded(name)
+        self._looks.pop(name, None)
+        self._closing.forget(name)
 
     async def close_retained(self, namespace: str) -> float | None:
         """One pass over a namespace whose allocation is gone."""
@@ -178,7 +185,7 @@ class Tenants:
         except (ApiError, NoAnswerError) as error:
             await self._report_refusal(entry, error)
             raise
-        self._troubles.succeeded(entry.uid)
+        self._troubles.succeeded(entry.view.name)
         progress = with_unkept(self._with_clocks(progress, decision), self._unkept.texts(entry.view.name))
         again = await self._report(entry, progress)
         if not progress.ready or progress.draining:
@@ -186,7 +193,7 @@ class Tenants:
                 SLOW_SECONDS if progress.patient or progress.failed else self._pause(entry, draining=progress.draining)
             )
             return min(again or pause, pause)
-        self._looks.pop(entry.uid, None)
+        self._looks.pop(entry.view.name, None)
         return again if progress.provisioned else min(again or RETRY_SECONDS, RETRY_SECONDS)
 
     async def _close(self, entry: Entry, decision: Decision, current: Round) -> float | None:
@@ -195,11 +202,11 @@ class Tenants:
         except (ApiError, NoAnswerError) as error:
             await self._report_refusal(entry, error)
             raise
-        self._troubles.succeeded(entry.uid)
+        self._troubles.succeeded(entry.view.name)
         texts = self._unkept.texts(entry.view.name)
         again = await self._report(entry, with_unkept(progress, texts))
         if progress.drained and not progress.draining:
-            self._looks.pop(entry.uid, None)
+            self._looks.pop(entry.view.name, None)
             return min(again or RETRY_SECONDS, RETRY_SECONDS) if texts else again
         pause = self._pause(entry, draining=True) if progress.draining else PATIENT_SECONDS
         return min(again or pause, pause)
@@ -208,7 +215,7 @@ class Tenants:
         """Until the next look at what tells of no change itself: what has hung for long need not be asked so often."""
         if not draining:
             return POLL_SECONDS
-        looks = self._looks[entry.uid] = self._looks.get(entry.uid, 0) + 1
+        looks = self._looks[entry.view.name] = self._looks.get(entry.view.name, 0) + 1
         return POLL_SECONDS if looks <= QUICK_LOOKS else SLOW_SECONDS
 
     async def _take_down(self, entry: Entry, current: Round) -> float | None:
@@ -220,7 +227,7 @@ class Tenants:
         except (ApiError, NoAnswerError) as error:
             await self._report_refusal(entry, error)
             raise
-        self._troubles.succeeded(entry.uid)
+        self._troubles.succeeded(entry.view.name)
         if not remaining:
             if allocation.granted:
                 # Somebody else's finalizer may keep the object; what it held is free all the same.
@@ -252,21 +259,20 @@ class Tenants:
         """
         if isinstance(error, ApiError) and (error.conflict or error.not_found or error.terminating):
             return
-        lasted = self._troubles.failed(entry.uid, error)
+        lasted = self._troubles.failed(entry.view.name, error)
         for_good = isinstance(error, ApiError) and not error.transient
         if for_good or lasted >= LASTING_SECONDS:
             await self._report(entry, Progress(reason=Reason.APPLY_FAILED, message=str(error), failed=for_good))
 
-    def is_held_up(self, decision: Decision) -> bool:
-        """Whether one of two clocks that differ has come to the end of a window."""
-        if not self._clocks.apart or decision.window is None:
-            return False
-        latest = self._plan_clock() + (self._clocks.later() - self._clocks.earlier())
-        return decision.window.end <= moment(latest)
+    def latest(self) -> int:
+        """Return the moment by the later of the two clocks, shifted as the time by which is planned."""
+        return moment(self._plan_clock() + (self._clocks.later() - self._clocks.earlier()))
 
     def _with_clocks(self, progress: Progress, decision: Decision) -> Progress:
         """Say so where an end is not acted on."""
-        if NOT_ACTED_ON in progress.message or not self.is_held_up(decision):
+        if NOT_ACTED_ON in progress.message or not self._clocks.apart or decision.window is None:
+            return progress
+        if decision.window.end > self.latest():
             return progress
         return replace(progress, message=f"{progress.message}; {NOT_ACTED_ON}")
 

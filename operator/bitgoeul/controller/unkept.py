@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,10 @@ class Unkept:
     def forget_allocation(self, name: str) -> None:
         """Drop what is remembered of an allocation that is gone."""
         self._drop(lambda key: self._attempts[key].allocation == name)
+
+    def forget_others(self, kind: str, namespace: str, names: Container[str]) -> None:
+        """Drop what is remembered of objects of a kind in a namespace that are not wanted any more."""
+        self._drop(lambda key: key[:2] == (kind, namespace) and key[2] not in names)
 
     def texts(self, allocation: str) -> list[str]:
         """Return what does not stand of an allocation, for people; of an empty name what belongs to none."""

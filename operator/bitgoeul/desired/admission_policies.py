@@ -81,14 +81,10 @@ def policy_acts(answer: Mapping[str, Any], spec: AcceleratorPoolSpec) -> bool:
 
 def _metadata(pool: str, uid: str) -> Manifest:
     return {
-        "name": _policy_name(pool),
+        "name": policy_name(pool),
         "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY},
         "ownerReferences": [{"apiVersion": names.API_VERSION, "kind": "AcceleratorPool", "name": pool, "uid": uid}],
     }
-
-
-def _policy_name(pool: str) -> str:
-    return f"bitgoeul-pool-{pool}"
 
 
 def _match(pool: str, spec: AcceleratorPoolSpec) -> Manifest:
@@ -101,7 +97,7 @@ def _match(pool: str, spec: AcceleratorPoolSpec) -> Manifest:
 
 
 def _bind(pool: str) -> Manifest:
-    return {"policyName": _policy_name(pool), "matchResources": match_resources({}, [])}
+    return {"policyName": policy_name(pool), "matchResources": match_resources({}, [])}
 
 
 def _match_pods(pool: str) -> Manifest:

@@ -205,7 +205,9 @@ def conditions(
         result.append(Condition(ConditionType.SUSPENDED, True, why, decision.message))
     elif ConditionType.SUSPENDED in before:
         result.append(Condition(ConditionType.SUSPENDED, False, Reason.NOT_SUSPENDED))
-    if decision.admitted and not allocation.deleting:
+    # Told when namespaces have the level, not with the promise: the Event comes with the change of the condition.
+    stands = bool(progress.namespaces) or ConditionType.POD_SECURITY_RELAXED in before
+    if decision.admitted and not allocation.deleting and stands:
         result += relaxed(allocation)
     return result
 

@@ -147,7 +147,7 @@ def _removal() -> list[Manifest]:
         "own": "object.?spec.?terminationGracePeriodSeconds.orValue(30)",
         "idle": "request.operation == 'DELETE' && (oldObject.?spec.?nodeName.orValue('') == ''"
         " || oldObject.?status.?phase.orValue('') in ['Succeeded', 'Failed'])",
-        "mayForce": "request.userInfo.username == 'system:kube-controller-manager'"
+        "mayForce": "request.userInfo.username in ['system:kube-controller-manager', 'system:kube-scheduler']"
         " || request.userInfo.?groups.orValue([]).exists(g,"
         " g == 'system:nodes' || g == 'system:serviceaccounts:kube-system')"
         f" || authorizer.group('').resource('pods').namespace(request.namespace).check('{FORCE_VERB}').allowed()",

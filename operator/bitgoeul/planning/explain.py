@@ -25,7 +25,8 @@ class Wait(NamedTuple):
         earliest: When all of it can begin; None: nobody can say.
         ahead: How many wait before it for the same pools.
         free: What nobody holds now of each pool; less than nothing where capacity was lost.
-        unprepared: Pools that grant nothing before every quota names them.
+        unprepared: Pools that grant nothing at this moment: quotas do not name them yet, they were just deleted,
+            or they show fewer devices than a moment ago.
     """
 
     demand: Demand

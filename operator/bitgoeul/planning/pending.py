@@ -13,6 +13,7 @@ from typing import Any
 
 from bitgoeul.planning.moments import day, moment
 from bitgoeul.planning.observed import NamespaceView
+from bitgoeul.planning.pods import devices_of
 
 #: How long a pod waits for a node before that is worth a word: an autoscaler may bring one until then.
 PENDING_AFTER = timedelta(minutes=10)
@@ -58,7 +59,7 @@ def find_pending(
             continue
         since, why = wait
         found.setdefault(namespace.allocation_uid, []).append(
-            (since, f"{namespace.name}/{metadata.get('name', '')}", asks_for_devices(pod), why)
+            (since, f"{namespace.name}/{metadata.get('name', '')}", any(devices_of(pod).values()), why)
         )
     result = {}
     for uid, waits in found.items():
@@ -76,7 +77,7 @@ def unscheduled(pod: Mapping[str, Any]) -> tuple[datetime, str] | None:
     if not said:
         created = read_time(metadata.get("creationTimestamp"))
         scheduler = spec.get("schedulerName") or "default-scheduler"
-        return (created, f"no scheduler has looked at it; it asks for {scheduler}") if created else None
+        return (created, f"no scheduler has looked at it; it asks for {scheduler}"[:MAX_WHY]) if created else None
     (row,) = said[:1]
     since = read_time(row.get("lastTransitionTime") or metadata.get("creationTimestamp"))
     if since is None or row.get("status") == "True" or row.get("reason") == GATED:
@@ -90,17 +91,6 @@ def read_time(raw: object) -> datetime | None:
         return datetime.fromisoformat(raw).astimezone(UTC) if isinstance(raw, str) else None
     except ValueError:
         return None
-
-
-def asks_for_devices(pod: Mapping[str, Any]) -> bool:
-    """Whether any container of a pod asks for an extended resource; all that have a domain are."""
-    spec = pod.get("spec") or {}
-    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
-        resources = container.get("resources") or {}
-        stated = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-        if any("/" in name and str(amount) != "0" for name, amount in stated.items()):
-            return True
-    return False
 
 
 def pending_text(found: PendingPods) -> str:

@@ -108,8 +108,7 @@ def build_snapshot(observed: Observed, now: datetime, wall: datetime | None = No
     pools.update(measure_storage(observed.storage_pools, unnamed, present))
     if observed.seen is not None:
         shown = measure_accelerators(observed.accelerator_pools, observed.seen, unnamed, present)
-        lost = {key: pools[key].capacity.effective - pool.capacity.effective for key, pool in shown.items()}
-        pools.update({key: replace(pools[key], doubtful=amount) for key, amount in lost.items() if amount > 0})
+        pools.update({key: doubting(pools[key], pool) for key, pool in shown.items()})
     pools.update({key: replace(pools[key], leaving=True) for key in observed.leaving if key in pools})
 
     may_have = claimants(observed.allocations, observed.namespaces)
@@ -142,6 +141,12 @@ def build_snapshot(observed: Observed, now: datetime, wall: datetime | None = No
         clocks_differ=observed.clocks_differ,
         allowed_roles=observed.allowed_roles,
     )
+
+
+def doubting(believed: Pool, seen: Pool) -> Pool:
+    """A pool as it is believed, with what of it is not seen; a node that has changed its name is no second node."""
+    doubtful = max(0, believed.capacity.effective - seen.capacity.effective)
+    return replace(believed, doubtful=doubtful, highest=seen.highest)
 
 
 def find_places(observed: Observed, finder: PoolFinder) -> tuple[dict[str, list[Place]], list[Place]]:

@@ -170,7 +170,7 @@ def ended_text(standing: Standing, life: Life) -> str:
     way_out = f"a {'longer spec.window.duration' if terms.length is not None else 'later spec.window.end'} asks again"
     if life.course is Course.NOTHING and not standing.allocation.placed:
         return f"{text}; nothing was granted; {way_out}"
-    erased = terms.erased(life.end)
+    erased = life.erase_at if life.course is Course.CLOSED else terms.erased(life.end)
     if life.course is Course.ERASED:
         return f"{text}; namespaces and data are being deleted, as deletionPolicy Delete says"
     kept = f"data is deleted {day(erased)}" if erased < FOREVER else "data is kept (deletionPolicy Retain)"

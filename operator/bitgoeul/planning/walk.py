@@ -180,7 +180,7 @@ class Walk:
             need = {pool: min(amount, promise.amounts.get(pool, 0)) for pool, amount in request.need.items()}
             need = {pool: amount for pool, amount in need.items() if amount}
             demand = Demand(need, request.standing.allocation.terms, promise.end)
-            unprepared = self._unprepared(need)
+            unprepared = self._unprepared(need, unheld)
             fits = all(amount <= unheld[pool] for pool, amount in need.items()) and not unprepared
             disturbs = slipped is not None and slipped.earliest(demand, self._now) != self._now
             if fits and not (disturbs and self._line.ahead(name, need)):
@@ -349,14 +349,22 @@ class Walk:
         self.waiting.append(request)
         return self._keep(standing, request.life, reason, message, entry)
 
-    def _unprepared(self, need: Amounts) -> tuple[PoolKey, ...]:
-        """The pools that grant nothing at this moment, or not as much."""
-        return tuple(key for key, amount in need.items() if self._holds_back(self._snapshot.pools[key], amount))
+    def _unprepared(self, need: Amounts, free: Amounts | None = None) -> tuple[PoolKey, ...]:
+        """
+        Return the pools that grant nothing at this moment, or not as much.
 
-    def _holds_back(self, pool: Pool, amount: int) -> bool:
+        Args:
+            free: What nobody holds; None: as the board says, on which promises count as taken.
+        """
+        return tuple(key for key, amount in need.items() if self._holds_back(self._snapshot.pools[key], amount, free))
+
+    def _holds_back(self, pool: Pool, amount: int, free: Amounts | None) -> bool:
         if pool.unnamed_in or pool.leaving:
             return True
-        return bool(pool.doubtful) and amount > self._board.firm[pool.key].at(self._now) - pool.doubtful
+        if not pool.doubtful:
+            return False
+        left = self._board.firm[pool.key].at(self._now) if free is None else free[pool.key]
+        return amount > left - pool.doubtful
 
     def _keep(
         self, standing: Standing, life: Life, reason: Reason, message: str, queue: QueueEntry | None = None
