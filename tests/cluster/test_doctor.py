@@ -52,7 +52,7 @@ def test_a_healthy_installation_is_fine(world: World, asker: Asker, operator: Op
             ["ok", check]
             for check in (
                 *("kubernetes", "kinds", "operator", "clock", "admission", "dra"),
-                *("quotas", "limits", "security", "roles", "retained", "leftovers", "pods", "rights"),
+                *("quotas", "limits", "security", "roles", "retained", "leftovers", "pods", "enforced", "rights"),
             )
         ]
         assert lines[1] == "ok  kinds  3 kinds, as this version has them"

@@ -161,7 +161,7 @@ def test_a_role_that_is_not_allowed_is_refused_until_it_is(roles: World, launch:
         "Ready": ("False", "RoleNotAllowed"),
     }
     message = condition(status, "Stalled")["message"]
-    assert message.startswith(f"members may not be given ClusterRole {AUTHOR} (allowed: {RAY}); ")
+    assert message.startswith(f"not allowed for members: ClusterRole {AUTHOR} (allowed: {RAY}); ")
     assert "--allowed-cluster-role" in message
     assert "members.allowedClusterRoles" in message
     first.kill()

@@ -69,7 +69,10 @@ def test_the_door_opens_and_shuts(world: World, operator: OperatorProcess) -> No
     def told(reason: str) -> list[tuple[str, str]]:
         return [(kind, text) for kind, why, text in world.events(blue) if why == reason]
 
-    eventually(lambda: told("PodSecurityLowered") == [("Warning", f"privileged: {WHY}")], "an Event says so, once")
+    eventually(
+        lambda: told("PodSecurityLowered") == [("Warning", f"pod security is privileged: {WHY}")],
+        "an Event says so, once",
+    )
 
     world.edit(blue, podSecurity=None)
     eventually(lambda: "violates PodSecurity" in rdma(world, blue, "second", pool), "it is refused again")
@@ -80,7 +83,7 @@ def test_the_door_opens_and_shuts(world: World, operator: OperatorProcess) -> No
     eventually(
         lambda: (
             told("PodSecurityRestored")
-            == [("Normal", f"no longer privileged: {WHY}: new pods are held to the usual level")]
+            == [("Normal", f"pod security is as usual again for new pods; it was privileged: {WHY}")]
         ),
         "an Event says so",
     )
@@ -91,7 +94,8 @@ def test_a_door_that_is_open_from_the_start_is_told_as_well(world: World) -> Non
     pool = world.pool(devices=8)
     blue = world.active("blue", {pool: 4}, podSecurity=PRIVILEGED)
     eventually(
-        lambda: ("Warning", "PodSecurityLowered", f"privileged: {WHY}") in world.events(blue), "an Event says so"
+        lambda: ("Warning", "PodSecurityLowered", f"pod security is privileged: {WHY}") in world.events(blue),
+        "an Event says so",
     )
     assert condition(world.status(blue), "PodSecurityRelaxed")["status"] == "True"
 

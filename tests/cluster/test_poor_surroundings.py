@@ -129,6 +129,13 @@ def test_a_reader_that_goes_away_is_no_error(control_plane: ControlPlane, world:
     assert (done.stdout.count(b"\n"), done.stderr) == (1, b"")
 
 
+def test_a_disk_that_is_full_is_told_in_a_line() -> None:
+    """Not in thirty."""
+    done = run("crds", after="> /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.decode() == "Error: the output cannot be written: No space left on device\n"
+
+
 def test_a_folder_that_is_gone_is_no_error(control_plane: ControlPlane, world: World, tmp_path: Path) -> None:
     """The working directory was deleted; what is named by its whole path is found."""
     gone = tmp_path / "gone"

@@ -269,6 +269,35 @@ def test_what_a_pool_has_left_behind_is_found(pools: list[Manifest], metadata: M
         assert found.fix == "kubectl delete mutatingadmissionpolicy bitgoeul-pool-a100"
 
 
+def claimed(namespace: str, claims: int = 1) -> Manifest:
+    """Our quota of a namespace with so many volume claims."""
+    metadata = {"name": "bitgoeul", "namespace": namespace, "labels": {MANAGED_BY_LABEL: MANAGED_BY}}
+    return {"metadata": metadata, "status": {"used": {"persistentvolumeclaims": str(claims)}}}
+
+
+def test_only_namespaces_with_claims_keep_data() -> None:
+    """Those without are told, and are no reason to act."""
+    kept = [make_namespace(name, retained=True) for name in ("a", "b")]
+    found = find("retained", objects={**WELL.objects, NAMESPACE: kept, RESOURCE_QUOTA: [claimed("a"), claimed("b", 0)]})
+    text = "data of deleted allocations is kept, and charged, in a; 1 namespace without claims is kept, too"
+    assert (found.verdict, found.found) == (Verdict.WARN, text)
+    found = find("retained", objects={**WELL.objects, NAMESPACE: kept, RESOURCE_QUOTA: []})
+    text = "no data of deleted allocations is kept; 2 namespaces without claims are kept, too"
+    assert (found.verdict, found.found) == (Verdict.OK, text)
+
+
+def test_what_holds_an_allocation_up_is_told() -> None:
+    """What cannot be enforced, and what has been in deletion for long; one that only waits is as it should be."""
+    failed = make_allocation("blue")
+    failed["status"] = {"conditions": [{"type": "Provisioned", "status": "False", "reason": "ApplyFailed"}]}
+    gone, going = make_allocation("gone"), make_allocation("going")
+    gone["metadata"]["deletionTimestamp"] = instant(NOW - timedelta(minutes=5))
+    going["metadata"]["deletionTimestamp"] = instant(NOW - timedelta(seconds=5))
+    found = find("enforced", objects={**WELL.objects, TENANT_ALLOCATION: [failed, gone, going, make_allocation("red")]})
+    told = f"not as they should be: blue (ApplyFailed), gone (in deletion since {instant(NOW - timedelta(minutes=5))})"
+    assert found == Finding("enforced", Verdict.WARN, told, "bitgoeul why blue")
+
+
 def test_what_is_printed() -> None:
     """One line a check, the fix behind what is wrong, and the worst fix once more as the next command."""
     tenant, mine = make_namespace("blue"), {"metadata": {"name": "mine", "namespace": "blue"}}
@@ -276,7 +305,7 @@ def test_what_is_printed() -> None:
         **WELL.objects,
         TENANT_ALLOCATION: [make_allocation("blue")],
         NAMESPACE: [tenant, make_namespace("old", retained=True)],
-        RESOURCE_QUOTA: [make_quota("blue") | {"metadata": binding("blue", "blue")["metadata"]}, mine],
+        RESOURCE_QUOTA: [make_quota("blue") | {"metadata": binding("blue", "blue")["metadata"]}, mine, claimed("old")],
         DEVICE_CLASS: [device_class("mig", "nvidia.com/mig-1g.10gb")],
     }
     wrong = replace(WELL, objects=objects, lease=None, here=NOW + timedelta(minutes=1), missing_rights=("list nodes",))
@@ -306,6 +335,7 @@ def test_what_is_printed() -> None:
         "fix: kubectl get namespaces -l bitgoeul.dev/retained=true",
         "ok    leftovers   nothing without an allocation or a pool",
         "ok    pods        no allocation has pods that no node takes",
+        "ok    enforced    nothing holds up any allocation",
         "warn  rights      dain may not list nodes; "
         f"fix: kubectl create clusterrole bitgoeul-reader --verb=get,list --resource={reads} && "
         "kubectl create clusterrolebinding bitgoeul-reader --clusterrole=bitgoeul-reader --user=dain",

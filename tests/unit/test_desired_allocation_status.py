@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from bitgoeul.api.conditions import Reason
 from bitgoeul.desired.allocation_status import Progress, news
 from tests.unit.builders import Manifest
 from tests.unit.lives import LIVES, ahead, holding, recorded, status_of
@@ -55,3 +58,43 @@ def test_each_notice_is_news() -> None:
     assert told is not None
     assert told[0] == "NoticeGiven"
     assert news(second, second) is None
+
+
+FAILED = Progress(reason=Reason.APPLY_FAILED, message="another policy says no")
+
+
+@pytest.mark.parametrize(
+    ("progress", "told"),
+    [
+        pytest.param(Progress(), None, id="being provisioned is not news"),
+        pytest.param(FAILED, ("ApplyFailed", FAILED.message, True), id="what has failed for a minute is"),
+        pytest.param(replace(FAILED, failed=True), ("ApplyFailed", FAILED.message, True), id="what fails for good is"),
+        pytest.param(
+            Progress(reason=Reason.POLICY_NOT_EFFECTIVE, message="not yet"), None, id="a policy that is new is not"
+        ),
+        pytest.param(
+            Progress(reason=Reason.POLICY_NOT_EFFECTIVE, message="refused", failed=True),
+            ("PolicyNotEffective", "refused", True),
+            id="a trial pod that is refused is",
+        ),
+    ],
+)
+def test_what_keeps_one_from_being_provisioned_is_news(progress: Progress, told: tuple[str, str, bool] | None) -> None:
+    """As a warning, once, although the phase is Pending before and after."""
+    granted = holding(recorded(-1))
+    before, after = status_of(granted, Progress(reason=Reason.QUOTA_NOT_ENFORCED)), status_of(granted, progress)
+    assert news(before, after) == told
+    assert news(after, after) is None
+
+
+def test_ready_says_that_members_can_work_whatever_else_does_not_stand() -> None:
+    """What does not stand is said where it belongs."""
+    unkept = Progress(
+        ready=True, provisioned=False, reason=Reason.APPLY_FAILED, message="a label stays", namespaces={"blue": True}
+    )
+    said_of = {one["type"]: one for one in status_of(holding(recorded(-1)), unkept)["conditions"]}
+    assert (said_of["Ready"]["status"], said_of["Ready"]["reason"]) == ("True", "Enforced")
+    assert said_of["Ready"]["message"] == (
+        "quota enforced and access given in 1 namespace; what does not stand is in condition Provisioned"
+    )
+    assert (said_of["Provisioned"]["reason"], said_of["Provisioned"]["message"]) == ("ApplyFailed", "a label stays")

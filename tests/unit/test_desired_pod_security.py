@@ -60,11 +60,11 @@ def test_a_door_that_opens_changes_or_shuts_is_news_once() -> None:
     shut = status_of(holding(recorded(-1)))
     opened = status_of(holding(recorded(-1), podSecurity=RDMA))
     other = status_of(holding(recorded(-1), podSecurity=RDMA | {"reason": "eBPF"}))
-    assert level_news(shut, opened) == ("PodSecurityLowered", "privileged: RDMA needs IPC_LOCK", True)
-    assert level_news(opened, other) == ("PodSecurityLowered", "privileged: eBPF", True)
+    assert level_news(shut, opened) == ("PodSecurityLowered", "pod security is privileged: RDMA needs IPC_LOCK", True)
+    assert level_news(opened, other) == ("PodSecurityLowered", "pod security is privileged: eBPF", True)
     assert level_news(other, shut) == (
         "PodSecurityRestored",
-        "no longer privileged: eBPF: new pods are held to the usual level",
+        "pod security is as usual again for new pods; it was privileged: eBPF",
         False,
     )
     assert level_news(opened, opened) is level_news(shut, shut) is None

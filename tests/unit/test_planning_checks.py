@@ -239,7 +239,7 @@ def test_a_role_that_is_not_allowed_is_refused(allowed: tuple[str, ...], named: 
     found = decide_allowing(allowed, with_roles("secret-reader", "ray-user", accelerators={"a100": 1}))
     assert (found.reason, found.message) == (
         Reason.ROLE_NOT_ALLOWED,
-        f"members may not be given ClusterRole {named} (allowed: {told}); take it out of spec.members, or allow it to "
+        f"not allowed for members: ClusterRole {named} (allowed: {told}); leave it out of spec.members, or allow it to "
         "the operator with --allowed-cluster-role (chart value members.allowedClusterRoles)",
     )
 

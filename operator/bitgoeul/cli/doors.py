@@ -33,9 +33,7 @@ def check_pod_security(evidence: Evidence) -> Finding:
     loose = [obj for obj in evidence.objects[NAMESPACE] if is_loose(obj, allocations)]
     if loose:
         texts = named(f"{obj['metadata']['name']} ({level_of(obj) or 'none'})" for obj in loose)
-        found = (
-            f"pod security is weaker than asked for in {texts}: a level without a reason, until the operator mends it"
-        )
+        found = f"pod security is weaker than asked for in {texts}: written by somebody else; the operator puts it back"
         return Finding(name, Verdict.WARN, found, f"kubectl get namespace {loose[0]['metadata']['name']} -o yaml")
     opened = sorted(
         f"{one.name} ({pod_security_text(one)})" for one in allocations.values() if one.pod_security in RELAXED_LEVELS

@@ -27,10 +27,12 @@ from bitgoeul.api.names import (
     OPERATOR_NAMESPACE,
     RETAINED_LABEL,
 )
+from bitgoeul.cli.allocation_findings import check_allocations, check_pods
 from bitgoeul.cli.doors import check_member_roles, check_pod_security
 from bitgoeul.cli.evidence import (
     CHILDREN,
     LOOKED_AT,
+    NAMED,
     POLICY_KINDS,
     Evidence,
     Finding,
@@ -60,12 +62,11 @@ from bitgoeul.cluster.lease import runs_in
 from bitgoeul.controller.clock import MOST_SKEW_SECONDS
 from bitgoeul.controller.preflight import check_version
 from bitgoeul.desired.admission_policies import build_pool_policies, policy_name
-from bitgoeul.desired.allocation_status import pending_message
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.tenant_policies import POLICY_NAME, build_tenant_policies
 from bitgoeul.errors import UserError
 from bitgoeul.planning.moments import date
-from bitgoeul.planning.observed import NamespaceView
+from bitgoeul.planning.observed import NamespaceView, whole
 from bitgoeul.planning.terms import read_moment
 
 INSTALL_KINDS = "bitgoeul crds | kubectl apply -f -"
@@ -91,6 +92,7 @@ def examine(evidence: Evidence) -> list[Finding]:
         check_retained,
         check_leftovers,
         check_pods,
+        check_allocations,
         check_rights,
     )
     return [check(evidence) for check in checks]
@@ -320,10 +322,21 @@ def check_retained(evidence: Evidence) -> Finding:
     if NAMESPACE not in evidence.objects:
         return unread(name, "list namespaces")
     kept = [one.name for one in views(evidence) if one.retained and not one.terminating]
-    if kept:
-        found = f"data of deleted allocations is kept, and charged, in {named(kept)}"
+    claiming = {one["metadata"]["namespace"] for one in evidence.objects.get(RESOURCE_QUOTA, ()) if has_claims(one)}
+    # Where quotas may not be read, nobody knows that there is none.
+    data = [one for one in kept if one in claiming or RESOURCE_QUOTA not in evidence.objects]
+    empty = len(kept) - len(data)
+    rest = f"; {count(empty, 'namespace')} without claims {'is' if empty == 1 else 'are'} kept, too" if empty else ""
+    if data:
+        found = f"data of deleted allocations is kept, and charged, in {named(data)}{rest}"
         return Finding(name, Verdict.WARN, found, f"kubectl get namespaces -l {RETAINED_LABEL}=true")
-    return Finding(name, Verdict.OK, "no data of deleted allocations is kept")
+    return Finding(name, Verdict.OK, f"no data of deleted allocations is kept{rest}")
+
+
+def has_claims(quota: Object) -> bool:
+    """Whether a quota of ours counts volume claims."""
+    used = (quota.get("status") or {}).get("used") or {}
+    return ours(quota) and whole(used.get("persistentvolumeclaims", 0)) > 0
 
 
 def check_leftovers(evidence: Evidence) -> Finding:
@@ -353,7 +366,8 @@ def check_leftovers(evidence: Evidence) -> Finding:
     ]
     if left:
         texts = [f"{kind.kind} {obj['metadata']['name']}" for kind, obj in left]
-        return Finding(name, Verdict.WARN, f"without an allocation: {named(texts)}", deletion(*left[0]))
+        fix = " && ".join(deletion(*one) for one in left[:NAMED])
+        return Finding(name, Verdict.WARN, f"without an allocation: {named(texts)}", fix)
     poolless = without_pool(evidence)
     if poolless:
         texts = sorted({obj["metadata"]["name"] for _, obj in poolless})
@@ -390,19 +404,6 @@ def is_left(obj: Object, allocations: set[str], namespace: NamespaceView | None)
     if not ours(obj) or not owner or owner in allocations or obj["metadata"].get("deletionTimestamp"):
         return False
     return namespace is None or not (namespace.retained or namespace.terminating)
-
-
-def check_pods(evidence: Evidence) -> Finding:
-    """Whether tenants can have what they were granted: their allocations tell of pods that no node takes."""
-    name = "pods"
-    allocations = evidence.objects.get(TENANT_ALLOCATION)
-    if allocations is None:
-        return unread(name, f"list {TENANT_ALLOCATION.plural}")
-    stuck = sorted(obj["metadata"]["name"] for obj in allocations if pending_message(obj.get("status") or {}))
-    if not stuck:
-        return Finding(name, Verdict.OK, "no allocation has pods that no node takes")
-    found = f"{count(len(stuck), 'allocation has', 'allocations have')} pods that no node takes: {named(stuck)}"
-    return Finding(name, Verdict.WARN, found, f"bitgoeul why {stuck[0]}")
 
 
 def check_rights(evidence: Evidence) -> Finding:

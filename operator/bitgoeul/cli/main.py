@@ -7,6 +7,7 @@ called, so that ``bitgoeul --help`` does not load a Kubernetes client.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -37,6 +38,10 @@ COMMANDS = {
     "bundle": "bitgoeul.cli.bundle:bundle",
     "completion": "bitgoeul.cli.completion:completion",
 }
+
+
+# What a full disk, a quota on it, or a broken one says.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class LazyGroup(click.Group):
@@ -89,6 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     prepare_streams()
     try:
         code = cli.main(arguments, prog_name=called_as(sys.argv[0]), standalone_mode=False)
+        sys.stdout.flush()  # here, where it can be told that it did not succeed
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:
@@ -108,5 +114,11 @@ def main(arguments: list[str] | None = None) -> None:
         # The reader (head, less) went away: not our error, and nothing can be said to it. What is still buffered goes
         # nowhere, or Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        print(f"Error: the output cannot be written: {error.strerror}", file=sys.stderr)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -21,8 +21,8 @@ HYSTERESIS_SECONDS = 2
 CUT_OFF = timedelta(milliseconds=500)
 
 NOT_ACTED_ON = (
-    "nothing is evicted or deleted because a date has come: the clocks of the operator's host and of the API server "
-    f"differ by more than {MOST_SKEW_SECONDS} s"
+    "no end is acted on while the clocks of the operator's host and of the API server differ by more than "
+    f"{MOST_SKEW_SECONDS} s"
 )
 
 
@@ -114,8 +114,8 @@ class Clocks:
             return ""
         direction = "behind" if skew > 0 else "ahead of"
         return (
-            f"this host's clock is {abs(skew):.0f} s {direction} the API server's, at most {MOST_SKEW_SECONDS} s are "
-            "believed; no end is acted on meanwhile"
+            f"this host's clock is {abs(skew):.0f} s {direction} the API server's, more than the {MOST_SKEW_SECONDS} s "
+            "that are tolerated; no end is acted on meanwhile"
         )
 
 

@@ -158,8 +158,9 @@ class Closing:
     def _message(owned: Mapping[str, Entry], pods: int, *, erasing: bool, held_up: bool) -> str:
         going = [going_text(namespace.obj) for namespace in owned.values() if namespace.view.terminating]
         if erasing:
-            namespaces = f"{len(owned)} namespace{'s' if len(owned) != 1 else ''} being deleted"
-            return "; ".join([namespaces, *going]) if owned else ""
+            return "; ".join(going) or (
+                f"{len(owned)} namespace{'s' if len(owned) != 1 else ''} being deleted" if owned else ""
+            )
         running = f"{pods} pod{'s' if pods != 1 else ''} still running" if pods else ""
         return "; ".join(part for part in (running, *going, NOT_ACTED_ON if held_up else "") if part)
 

@@ -26,7 +26,7 @@ from bitgoeul.controller.rounds import Round
 from bitgoeul.controller.takedown import Takedown
 from bitgoeul.controller.together import together
 from bitgoeul.controller.trial import Obstacle
-from bitgoeul.desired.allocation_status import Place, Progress
+from bitgoeul.desired.allocation_status import Place, Progress, enforced_text
 from bitgoeul.desired.namespace import going_text
 from bitgoeul.desired.role_bindings import given_roles, within
 from bitgoeul.desired.targets import Division, Holding, divide
@@ -146,9 +146,7 @@ class Enforcement:
             )
         if unmade:
             return replace(open_doors, reason=Reason.APPLY_FAILED, message=unmade, provisioned=False)
-        count = len(lay.staying)
-        message = f"quota enforced and access given in {count} namespace{'s' if count != 1 else ''}"
-        return replace(open_doors, reason=Reason.PROVISIONED, message=message)
+        return replace(open_doors, reason=Reason.PROVISIONED, message=enforced_text(ready))
 
     async def hold_still(self, allocation: Allocation, current: Round) -> None:
         """For an allocation whose spec cannot be read: all stays as it is, but the world keeps its zeros everywhere."""

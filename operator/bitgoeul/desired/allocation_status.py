@@ -250,13 +250,28 @@ def with_grant(decision: Decision, grant: Amounts, progress: Progress, ready: bo
         Condition(
             ConditionType.PROVISIONED, progress.ready and progress.provisioned, progress.reason, progress.message
         ),
-        Condition(ConditionType.READY, ready, Reason.ENFORCED if ready else progress.reason, progress.message),
+        Condition(
+            ConditionType.READY, ready, Reason.ENFORCED if ready else progress.reason, ready_text(ready, progress)
+        ),
         Condition(ConditionType.RECONCILING, unsettled and not stalled, reason, message),
         Condition(ConditionType.STALLED, stalled, reason, message if stalled else ""),
         Condition(
             ConditionType.WITHIN_GRANT, within, Reason.IN_USE_FITS if within else Reason.IN_USE_EXCEEDS_GRANT, excess
         ),
     ]
+
+
+def ready_text(ready: bool, progress: Progress) -> str:
+    """What Ready says: of one that is, how far it is, and not what else does not stand."""
+    if not ready or progress.provisioned:
+        return progress.message
+    return f"{enforced_text(progress.namespaces)}; what does not stand is in condition Provisioned"
+
+
+def enforced_text(namespaces: Mapping[str, bool]) -> str:
+    """Say in how many namespaces members can work."""
+    count = sum(namespaces.values())
+    return f"quota enforced and access given in {count} namespace{'s' if count != 1 else ''}"
 
 
 def pods_pending(
@@ -348,15 +363,23 @@ def news(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, str,
     """
     What is worth an Event: reason, message and whether it is a warning; None when phase and reason are as before.
 
-    Being provisioned is not news: it lasts milliseconds, and Active follows. Each notice before the end is.
+    Being provisioned or taken down is not news: it lasts moments, and Active follows. What keeps it from that is, and
+    so is each notice before the end.
     """
     notice = notice_of(after)
     if notice and notice != notice_of(before):
         return Reason.NOTICE_GIVEN, notice, True
-    if after.get("phase") == Phase.PENDING or headline(before) == headline(after):
-        return None
     reason, message = headline_condition(after)
-    return reason, message, after.get("phase") == Phase.REFUSED
+    hindered = reason == Reason.APPLY_FAILED or is_stalled(after)
+    if (after.get("phase") == Phase.PENDING and not hindered) or headline(before) == headline(after):
+        return None
+    return reason, message, hindered
+
+
+def is_stalled(status: Mapping[str, Any]) -> bool:
+    """Whether a status says that nothing happens before somebody changes something."""
+    rows = status.get("conditions") or ()
+    return any(row.get("type") == ConditionType.STALLED and row.get("status") == "True" for row in rows)
 
 
 def notice_of(status: Mapping[str, Any]) -> str:

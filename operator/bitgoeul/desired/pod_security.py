@@ -34,8 +34,8 @@ def level_news(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str
     if old == new:
         return None
     if new:
-        return Reason.POD_SECURITY_LOWERED, new, True
-    return Reason.POD_SECURITY_RESTORED, f"no longer {old}: new pods are held to the usual level", False
+        return Reason.POD_SECURITY_LOWERED, f"pod security is {new}", True
+    return Reason.POD_SECURITY_RESTORED, f"pod security is as usual again for new pods; it was {old}", False
 
 
 def relaxed_text(status: Mapping[str, Any]) -> str:

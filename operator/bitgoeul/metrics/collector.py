@@ -36,7 +36,8 @@ OFFSET_SOURCE = gauge(
     (),
     "How far the time by which is planned runs ahead of real time (--clock-offset); below 0, behind. Starts, ends and "
     "stages are moments of the time by which is planned, all else is real time.",
-    lambda state: [((), (state.snapshot.now - moment(state.snapshot.wall)) / 1000)],
+    # Both clocks are read one after the other; the shift has whole seconds.
+    lambda state: [((), round((state.snapshot.now - moment(state.snapshot.wall)) / 1000))],
     unit="seconds",
 )
 STATE_SOURCES = (SNAPSHOT_SOURCE, OFFSET_SOURCE)

@@ -144,8 +144,9 @@ def roles_are_allowed(standing: Standing, snapshot: Snapshot) -> Refusal | None:
     allowed = ", ".join(sorted(snapshot.allowed_roles)) or "none"
     return Refusal(
         Reason.ROLE_NOT_ALLOWED,
-        f"members may not be given ClusterRole {', '.join(refused)} (allowed: {allowed}); take it out of spec.members, "
-        f"or allow it to the operator with --allowed-cluster-role (chart value members.allowedClusterRoles)",
+        f"not allowed for members: ClusterRole {', '.join(refused)} (allowed: {allowed}); leave it out of "
+        "spec.members, or allow it to the operator with --allowed-cluster-role (chart value "
+        "members.allowedClusterRoles)",
     )
 
 

@@ -161,8 +161,13 @@ def promised_text(start: int) -> str:
     return f"promised for {day(start)}"
 
 
-def ended_text(standing: Standing, life: Life) -> str:
-    """What is over, and what comes next."""
+def ended_text(standing: Standing, life: Life, *, held_up: bool) -> str:
+    """
+    What is over, and what comes next.
+
+    Args:
+        held_up: Nothing is done about it at this moment, because clocks differ.
+    """
     terms = standing.allocation.terms
     text = f"ended {day(life.end)}"
     if life.reclaimed:
@@ -172,6 +177,7 @@ def ended_text(standing: Standing, life: Life) -> str:
         return f"{text}; nothing was granted; {way_out}"
     erased = life.erase_at if life.course is Course.CLOSED else terms.erased(life.end)
     if life.course is Course.ERASED:
-        return f"{text}; namespaces and data are being deleted, as deletionPolicy Delete says"
+        done = "are due to be deleted" if held_up else "are being deleted"
+        return f"{text}; namespaces and data {done}, as deletionPolicy Delete says"
     kept = f"data is deleted {day(erased)}" if erased < FOREVER else "data is kept (deletionPolicy Retain)"
     return f"{text}; {kept}; {way_out}"

@@ -102,7 +102,7 @@ class Walk:
         life = self.lives[standing.allocation.name]
         readable = not standing.allocation.problem
         if readable and life.passed and life.course is not Course.NOTHING:
-            return self._keep(standing, life, Reason.WINDOW_PASSED, ended_text(standing, life))
+            return self._keep(standing, life, Reason.WINDOW_PASSED, self._ended(standing, life))
         if readable and life.halt is not Halt.NO and life.course is Course.CLOSED:
             return self._keep(standing, life, *self._halted(standing, life), remembered(standing))
         refused = refusal(standing, self._snapshot)
@@ -110,7 +110,7 @@ class Walk:
             return self._keep(standing, life, refused.reason, refused.message, remembered(standing))
         if life.passed:
             reason = Reason.DATA_DELETED if life.reclaimed else Reason.WINDOW_PASSED
-            return self._keep(standing, life, reason, ended_text(standing, life))
+            return self._keep(standing, life, reason, self._ended(standing, life))
         if life.halt is not Halt.NO:
             return self._keep(standing, life, *self._halted(standing, life), remembered(standing))
         return self._ask(standing, life, promised, requests)
@@ -151,6 +151,9 @@ class Walk:
             for pool, amount in sorted(standing.charged.items())
             if amount and pool in self._snapshot.pools and terms.released(pool.kind, life.end) < FOREVER
         }
+
+    def _ended(self, standing: Standing, life: Life) -> str:
+        return ended_text(standing, life, held_up=self._snapshot.clocks_differ)
 
     def _halted(self, standing: Standing, life: Life) -> tuple[Reason, str]:
         if life.halt is Halt.SUSPEND:
