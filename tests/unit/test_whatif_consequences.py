@@ -83,18 +83,20 @@ def merged(spec: Manifest, changes: Manifest) -> Manifest:
     return {key: value for key, value in result.items() if value is not None}
 
 
-def tried(objects: list[Manifest], *changed: Written) -> tuple[dict[str, Consequences], Snapshot]:
-    observed = observe(objects)
+def tried(
+    objects: list[Manifest], *changed: Written, allowed: frozenset[str] = frozenset()
+) -> tuple[dict[str, Consequences], Snapshot]:
+    observed = replace(observe(objects), allowed_roles=allowed)
     before = open_snapshot(observed, NOW, NOW)
     live = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
     after = open_snapshot(change(observed, changed, live, NOW), NOW, NOW)
     return consequences((before, make_plan(before)), (after, make_plan(after))), before
 
 
-def edited(objects: list[Manifest], **changes: Any) -> Consequences:
+def edited(objects: list[Manifest], allowed: frozenset[str] = frozenset(), **changes: Any) -> Consequences:
     """What an edit of ``blue`` does to it; nobody else loses anything."""
     spec = next(obj for obj in objects if obj["metadata"]["name"] == "blue")["spec"]
-    found, _ = tried(objects, Written("new.yaml", "TenantAllocation", "blue", merged(spec, changes)))
+    found, _ = tried(objects, Written("new.yaml", "TenantAllocation", "blue", merged(spec, changes)), allowed=allowed)
     assert found.keys() <= {"blue"}
     return found.get("blue", NONE)
 
@@ -239,6 +241,104 @@ def test_each_edit_says_what_it_does(changes: dict[str, Any], lines: list[str]) 
     assert told(edited(cluster(), **changes)) == lines
 
 
+RAY, KUBEFLOW = "ray-user", "kubeflow-edit"
+GIVEN = [
+    {**MEMBERS[0], "clusterRoles": [RAY, KUBEFLOW]},
+    {**MEMBERS[1], "clusterRoles": [RAY]},
+    {**MEMBERS[2], "clusterRoles": [RAY]},
+]
+BOT = "ServiceAccount ci/bot"
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines", "losing"),
+    [
+        pytest.param({"members": GIVEN}, [], {}, id="as before"),
+        pytest.param(
+            {"members": [{**GIVEN[0], "clusterRoles": [RAY]}, *GIVEN[1:]]},
+            ["blue  User kim loses ClusterRole kubeflow-edit at once (no longer given)"],
+            {"kim": [KUBEFLOW]},
+            id="one of two",
+        ),
+        pytest.param(
+            {"members": MEMBERS},
+            [
+                "blue  User kim loses ClusterRoles kubeflow-edit, ray-user at once (no longer given)",
+                f"blue  Group blue, {BOT} lose ClusterRole ray-user at once (no longer given)",
+            ],
+            {"kim": [KUBEFLOW, RAY], "blue": [RAY], "bot": [RAY]},
+            id="all",
+        ),
+        pytest.param(
+            {"members": [{**GIVEN[0], "role": "edit", "clusterRoles": [RAY]}, GIVEN[2]]},
+            [
+                "blue  User kim has edit instead of admin at once (a lower role)",
+                "blue  User kim loses ClusterRole kubeflow-edit at once (no longer given)",
+                "blue  Group blue loses access at once (no longer a member)",
+            ],
+            {"kim": [KUBEFLOW], "blue": [RAY]},
+            id="with a lower role, and one who is no longer a member",
+        ),
+        pytest.param(
+            {"members": GIVEN, "suspend": True, "expiry": {"workload": "Keep"}},
+            [f"blue  {LOOK} at once (suspend)", f"blue  {BOT} loses ClusterRole ray-user at once (suspend)"],
+            {"kim": [KUBEFLOW, RAY], "blue": [RAY], "bot": [RAY]},
+            id="suspend tells it only of who could look only before",
+        ),
+        pytest.param(
+            {"members": MEMBERS, "suspend": True, "expiry": {"workload": "Keep"}},
+            [f"blue  {LOOK} at once (suspend)", f"blue  {BOT} loses ClusterRole ray-user at once (suspend)"],
+            {"kim": [KUBEFLOW, RAY], "blue": [RAY], "bot": [RAY]},
+            id="suspend, and none is given any more",
+        ),
+        pytest.param(
+            {"members": GIVEN[:2], "window": {"end": hour(48)}, "expiry": {"grace": "72h", "workload": "Keep"}},
+            [
+                "blue  User kim loses ClusterRoles kubeflow-edit, ray-user 2021-04-16 15:00Z (the window ends sooner)",
+                f"blue  {LOOK} 2021-04-19 15:00Z (the window ends sooner)",
+                "blue  Group blue loses ClusterRole ray-user 2021-04-16 15:00Z (the window ends sooner)",
+                f"blue  {BOT} loses access at once (no longer a member)",
+            ],
+            {"kim": [KUBEFLOW, RAY], "blue": [RAY], "bot": [RAY]},
+            id="an earlier end takes them before the grace",
+        ),
+    ],
+)
+def test_cluster_roles_that_are_lost_are_told(
+    changes: dict[str, Any], lines: list[str], losing: dict[str, list[str]]
+) -> None:
+    """Whoever takes them out of the file, and when the grant is no longer in force; in one line with the role."""
+    found = edited(cluster(members=GIVEN), frozenset({RAY, KUBEFLOW}), **changes)
+    assert sorted(told(found)) == sorted(lines)
+    access = as_json(found, INVENTORY)["accessLost"]
+    assert {one["member"]["name"]: one["clusterRoles"] for one in access if one["clusterRoles"]} == losing
+    number = len({one["member"]["name"] for one in access})
+    verb = "member loses" if number == 1 else "members lose"
+    assert in_short({"blue": found}, INVENTORY) == ([f"{number} {verb} access or rights"] if number else [])
+
+
+def test_cluster_roles_that_are_not_allowed_are_not_lost() -> None:
+    """Nobody was given them."""
+    assert (
+        edited(
+            cluster(members=GIVEN),
+            frozenset({KUBEFLOW}),
+            members=[{**GIVEN[0], "clusterRoles": [KUBEFLOW]}, *MEMBERS[1:]],
+        )
+        == NONE
+    )
+
+
+def test_cluster_roles_are_lost_in_a_namespace_that_is_left() -> None:
+    """With all other access to it."""
+    found = edited(cluster(members=GIVEN), frozenset({RAY, KUBEFLOW}), members=GIVEN, namespaces=SPEC["namespaces"][:1])
+    assert [(one.namespace, one.cluster_roles) for one in found.access] == [
+        ("dev", (KUBEFLOW, RAY)),
+        ("dev", (RAY,)),
+        ("dev", (RAY,)),
+    ]
+
+
 def test_drain_instead_of_keep_evicts() -> None:
     """Of one that would have kept its pods after its end."""
     kept = cluster(expiry={"grace": "72h", "workload": "Keep"})
@@ -269,7 +369,10 @@ def test_delete_after_an_end_that_is_over_takes_data_after_a_notice() -> None:
 
 def test_a_change_that_has_to_wait_leaves_a_namespace_once_it_is_granted() -> None:
     """Until then all stays as it is."""
-    more = {"accelerators": [{"pool": "a100", "devices": 8}], "storage": [{"pool": "lustre", "size": "100Ti"}]}
+    more: dict[str, Any] = {
+        "accelerators": [{"pool": "a100", "devices": 8}],
+        "storage": [{"pool": "lustre", "size": "100Ti"}],
+    }
     others = make_allocation(
         "green", storage={"lustre": "80Ti"}, grant={"storage": {"lustre": "80Ti"}}, status=make_record(0)
     )
@@ -345,6 +448,7 @@ def test_programs_get_fields() -> None:
         "namespace": "dev",
         "from": "view",
         "to": None,
+        "clusterRoles": [],
         "at": now,
         "reason": "namespace dev is left",
     }

@@ -100,13 +100,19 @@ def _eviction_lines(evictions: Iterable[Eviction], inventory: Inventory, now: in
 def _access_lines(access: Iterable[AccessLoss], now: int) -> list[str]:
     together: dict[tuple[Any, ...], list[str]] = {}
     for one in access:
-        # A lower role is told with the one that it replaces; all who may only look are told together.
-        key = (one.keeps, one.had if one.reason == "a lower role" else None, one.at, one.reason, one.namespace)
+        # A lower role is told with the one that it replaces; all who may only look are told together. ClusterRoles are
+        # told where nothing else is lost: without access, or only looking, nobody has any.
+        alone = one.cluster_roles if one.keeps == one.had else ()
+        keeps = None if alone else one.keeps
+        key = (keeps, one.had if one.reason == "a lower role" else None, one.at, one.reason, one.namespace, alone)
         together.setdefault(key, []).append(member_text(one.member))
     lines = []
-    for (keeps, had, at, reason, _), members in together.items():
+    for (keeps, had, at, reason, _, alone), members in together.items():
         who, many = ", ".join(members), len(members) > 1
-        if keeps is None:
+        if alone:
+            roles = f"ClusterRole{'s' if len(alone) > 1 else ''} {', '.join(alone)}"
+            what = f"{'lose' if many else 'loses'} {roles}"
+        elif keeps is None:
             what = f"{'lose' if many else 'loses'} access"
         elif had is None:
             what = "may only look"
@@ -183,6 +189,7 @@ def as_json(found: Consequences, inventory: Inventory) -> dict[str, Any]:
                 "namespace": one.namespace or None,
                 "from": one.had,
                 "to": one.keeps,
+                "clusterRoles": list(one.cluster_roles),
                 "at": instant_of(one.at),
                 "reason": one.reason,
             }

@@ -50,14 +50,22 @@ class Eviction:
 
 @dataclass(frozen=True, slots=True)
 class AccessLoss:
-    """A member who may do less; ``namespace`` is empty where it holds for all of the allocation's."""
+    """
+    A member who may do less.
+
+    Attributes:
+        keeps: None: nothing; the role that it had: only ClusterRoles are lost.
+        namespace: Empty: it holds for all of the allocation's.
+        cluster_roles: Those that are lost, in order; with the role where that is lost too.
+    """
 
     member: MemberKey
     had: MemberRole
-    keeps: MemberRole | None  # None: nothing
+    keeps: MemberRole | None
     at: int | None
     reason: str
     namespace: str = ""
+    cluster_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +112,22 @@ class _View:
     decision: Decision
     snapshot: Snapshot
     evicts: int | None = field(init=False)
+    closes: int | None = field(init=False)  # what members are given beside their role goes
     only_looks: int | None = field(init=False)
     erases: int | None = field(init=False)
 
     def __post_init__(self) -> None:
         window, terms, now = self.decision.window, self.allocation.terms, self.snapshot.now
         course = self.decision.course
-        evicts = only_looks = erases = None
+        evicts = closes = only_looks = erases = None
         if course is Course.ERASED:
-            evicts = only_looks = erases = now
+            evicts = closes = only_looks = erases = now
         elif course in (Course.OPEN, Course.CLOSED) and window is not None:
             evicts, erases = window.drain_at, window.delete_at
             ended = terms.drained(window.end) if window.drain_at is None else window.drain_at
+            closes = window.end if course is Course.OPEN else now
             only_looks = now if self.decision.view_only else ended
-        for name, at in (("evicts", evicts), ("only_looks", only_looks), ("erases", erases)):
+        for name, at in (("evicts", evicts), ("closes", closes), ("only_looks", only_looks), ("erases", erases)):
             object.__setattr__(self, name, None if at is None or at >= FOREVER else max(at, now))
 
     @property
@@ -141,6 +151,15 @@ class _View:
         for member in self.allocation.spec.members if self.allocation.spec else ():
             key = member_key(member)
             found[key] = max(member.role, found.get(key, member.role), key=_RANK.__getitem__)
+        return found
+
+    @property
+    def cluster_roles(self) -> dict[MemberKey, frozenset[str]]:
+        """What each member is given beside its role while the grant is in force: of what is asked for the allowed."""
+        found: dict[MemberKey, frozenset[str]] = {}
+        for member in self.allocation.spec.members if self.allocation.spec else ():
+            allowed = self.snapshot.allowed_roles.intersection(member.cluster_roles)
+            found[member_key(member)] = found.get(member_key(member), frozenset()) | allowed
         return found
 
     @property
@@ -288,16 +307,42 @@ def _access(was: _View, now: _View, left: list[str]) -> Iterator[AccessLoss]:
     if was.decision.course not in (Course.OPEN, Course.CLOSED):
         return
     present, members = now.snapshot.now, now.members
-    looking = _sooner(now.only_looks, was.only_looks)
-    reason = _halt_reason(was, now) or _end_reason(was, now)
     for key, role in was.members.items():
         had = MemberRole.VIEW if was.only_looks == present else role
+        given = was.cluster_roles[key] if was.decision.course is Course.OPEN else frozenset()
         keeps = members.get(key)
         if keeps is None:
-            yield AccessLoss(key, had, None, present, "no longer a member")
+            yield AccessLoss(key, had, None, present, "no longer a member", cluster_roles=in_order(given))
             continue
         if _RANK[keeps] < _RANK[had]:
             yield AccessLoss(key, had, keeps, present, "a lower role")
-        yield from (AccessLoss(key, had, None, now.granted_at, f"namespace {name} is left", name) for name in left)
-        if looking and min(_RANK[had], _RANK[keeps]) > _RANK[MemberRole.VIEW]:
-            yield AccessLoss(key, min(had, keeps, key=_RANK.__getitem__), MemberRole.VIEW, now.only_looks, reason)
+        kept = in_order(given & now.cluster_roles[key])
+        for name in left:
+            yield AccessLoss(key, had, None, now.granted_at, f"namespace {name} is left", name, kept)
+        yield from _rights(was, now, key, min(had, keeps, key=_RANK.__getitem__), given)
+
+
+def _rights(was: _View, now: _View, key: MemberKey, role: MemberRole, given: frozenset[str]) -> Iterator[AccessLoss]:
+    """
+    What one who stays a member may no longer do, beside a lower role.
+
+    ClusterRoles go with the grant, and the role is lowered after the grace: without one it is the same loss.
+    """
+    present, kept = now.snapshot.now, given & now.cluster_roles[key]
+    reason = _halt_reason(was, now) or _end_reason(was, now)
+    looks = _sooner(now.only_looks, was.only_looks) and _RANK[role] > _RANK[MemberRole.VIEW]
+    closes = _sooner(now.closes, was.closes)
+    at_once = closes and now.closes == present
+    going = given if at_once else kept if closes else frozenset()
+    if given - kept and not at_once:
+        yield AccessLoss(key, role, role, present, "no longer given", cluster_roles=in_order(given - kept))
+    with_role = looks and now.closes == now.only_looks
+    if going and not with_role:
+        yield AccessLoss(key, role, role, now.closes, reason, cluster_roles=in_order(going))
+    if looks:
+        lost = in_order(going) if with_role else ()
+        yield AccessLoss(key, role, MemberRole.VIEW, now.only_looks, reason, cluster_roles=lost)
+
+
+def in_order(roles: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(roles))
