@@ -9,10 +9,10 @@ import pytest
 from bitgoeul.api.conditions import Phase, Reason
 from bitgoeul.cli.picture import Picture
 from bitgoeul.cli.plan import read_time
-from bitgoeul.cli.plan_output import Answer, as_json, as_row, print_answer
+from bitgoeul.cli.plan_output import Answer, as_json, as_row, print_answer, shortage_text
 from bitgoeul.errors import UserError
 from bitgoeul.planning.moments import moment
-from bitgoeul.planning.pools import accelerator
+from bitgoeul.planning.pools import accelerator, storage
 from bitgoeul.planning.snapshot import Observed
 from bitgoeul.whatif.comparison import Comparison, Outcome, Row, Shortage
 
@@ -83,8 +83,60 @@ def test_texts_follow_the_table(capsys: pytest.CaptureFixture[str]) -> None:
         "blue  WaitingForCapacity: needs 8 of a100",
         "late  WaitingForCapacity: needs 8 of a100",
         "a100  from 2027-01-01 on up to 4 more promised than there is; hurts the promised start of red",
-        "at 2027-02-01: 1 starts later, 1 starts earlier, 1 pool is overcommitted",
+        "at 2027-02-01: 1 starts later, 1 promised start may be late, 1 starts earlier, 1 pool is overcommitted",
     ]
+
+
+@pytest.mark.parametrize(
+    ("shortage", "at", "text"),
+    [
+        pytest.param(
+            Shortage(accelerator("a100"), moment(NOW), 6, (), 2),
+            "",
+            "a100  8 granted, 2 there from now on: 6 more granted than there is; nothing new is granted, nobody is "
+            "stopped",
+            id="devices, now",
+        ),
+        pytest.param(
+            Shortage(accelerator("a100"), moment(NOW), 6, ("red",), 0),
+            "2027-01-01",
+            "a100  6 granted, 0 there from 2027-01-01 on: 6 more granted than there is; nothing new is granted, nobody "
+            "is stopped; hurts the promised start of red",
+            id="devices at a later time, with a promise",
+        ),
+        pytest.param(
+            Shortage(storage("lustre"), moment(NOW), 2**41, (), 2**43),
+            "",
+            "lustre  10Ti granted, 8Ti there from now on: 2Ti more granted than there is; nothing new is granted, "
+            "nobody is stopped",
+            id="storage",
+        ),
+        pytest.param(
+            Shortage(accelerator("a100"), moment(NOW), 6, ()),
+            "",
+            "a100  from now on up to 6 more promised than there is",
+            id="promises, now",
+        ),
+    ],
+)
+def test_a_pool_that_is_short_has_a_line(shortage: Shortage, at: str, text: str) -> None:
+    """With what is granted, what there is, and what becomes of those who hold it."""
+    assert shortage_text(shortage, moment(NOW), at) == text
+
+
+def test_a_pool_that_is_short_twice_is_counted_once() -> None:
+    """For what is granted now, and for what is promised; and a promised start that has moved is late already."""
+    now = Shortage(accelerator("a100"), moment(NOW), 6, ("red", "blue"), 2)
+    shortages = (now, Shortage(accelerator("a100"), moment(NOW) + DAY, 9, ("red", "blue")))
+    assert Comparison((), shortages).summary == "2 promised starts may be late, 1 pool is overcommitted"
+    moved = Comparison((row(waits(1), waits(2), "red"),), shortages)
+    assert moved.summary == "1 starts later, 1 promised start may be late, 1 pool is overcommitted"
+    data = as_json(Answer(moved), Picture(Observed(), {}, NOW, timedelta()), NOW)
+    assert [(one["reason"], one["amount"]) for one in data["overcommitted"]] == [
+        ("CapacityLost", 6),
+        ("PromisesExceedPlan", 9),
+    ]
+    assert (data["summary"]["later"], data["summary"]["mayBeLate"]) == (1, 1)
 
 
 def test_programs_get_a_documented_shape() -> None:
@@ -93,7 +145,7 @@ def test_programs_get_a_documented_shape() -> None:
     found = as_json(Answer(Comparison((row(waits(3), waits(5)), row(None, waits(None))), ())), picture, NOW)
     assert list(found) == ["time", "clockOffset", "allocations", "notCounted", "overcommitted", "summary"]
     assert (found["time"], found["clockOffset"]) == ("2027-01-01T00:00:00Z", "-72h")
-    assert found["summary"] == {"later": 1, "earlier": 0, "refused": 0, "text": "1 starts later"}
+    assert found["summary"] == {"later": 1, "mayBeLate": 0, "earlier": 0, "refused": 0, "text": "1 starts later"}
     moved, new = found["allocations"]
     assert moved == {
         "name": "blue",

@@ -15,7 +15,7 @@ from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import accelerator
 from bitgoeul.planning.snapshot import Observed, Snapshot
 from bitgoeul.whatif.changes import change, made_up
-from bitgoeul.whatif.comparison import Comparison, compare, outcomes
+from bitgoeul.whatif.comparison import Comparison, Shortage, compare, outcomes
 from bitgoeul.whatif.future import carry_over, open_snapshot, play
 from bitgoeul.whatif.manifests import Manifest
 from tests.unit.builders import (
@@ -175,7 +175,48 @@ def test_a_smaller_stage_names_the_pool_that_is_short() -> None:
     [short] = found.shortages
     assert (short.pool, short.since, short.amount) == (A100, moment(NOW + 5 * DAY), 3)
     assert short.hurts == ("later",)
-    assert "1 pool is overcommitted" in found.summary
+    assert found.summary == "1 starts later, 1 promised start may be late, 1 pool is overcommitted"
+
+
+def nodes_that_do_not_exist() -> Obj:
+    return {"nodeSelector": {"example.org/none": "true"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "there"),
+    [
+        pytest.param({"reserve": 6}, 2, id="a higher reserve"),
+        pytest.param(nodes_that_do_not_exist(), 0, id="nodes that do not exist"),
+    ],
+)
+def test_a_pool_that_leaves_more_granted_than_there_is_says_so(changes: Obj, there: int) -> None:
+    """From now on, although nothing is promised and no stage is planned."""
+    objects = [POOL, NODE, *active("held", 6, 30)]
+    found = answer(objects, manifest(POOL, **changes))
+    assert found.shortages == (Shortage(A100, moment(NOW), 6 - there, (), there),)
+    assert found.summary == "nobody is delayed, 1 pool is overcommitted"
+
+
+def test_what_is_granted_beyond_what_there_is_already_is_not_told() -> None:
+    """The edit has not brought it; what makes it worse has."""
+    pool = manifest(POOL, reserve=6).spec
+    objects = [{**POOL, "spec": pool}, NODE, *active("held", 6, 30)]
+    assert answer(objects, manifest({**POOL, "spec": pool}, vendor="Example")).shortages == ()
+    assert answer(objects, manifest(POOL, reserve=2)).shortages == ()
+    [worse] = answer(objects, manifest(POOL, reserve=7)).shortages
+    assert (worse.amount, worse.there) == (5, 1)
+
+
+def test_promised_starts_that_a_pool_may_delay_are_no_reassurance() -> None:
+    """Their dates stay, so that no row moves, and still nobody says that none is delayed."""
+    promised = waiter("later", 1, 0, window=window(3, 8))
+    promised["status"] = {"promised": {"accelerators": {"a100": 1}}, "window": window(3, 8)}
+    objects = [POOL, NODE, *active("held", 6, 30), promised]
+    now, then = answer(objects, manifest(POOL, reserve=6)).shortages
+    assert now == Shortage(A100, moment(NOW), 4, ("later",), 2)
+    assert then == Shortage(A100, moment(NOW), 5, ("later",))
+    found = answer(objects, manifest(POOL, reserve=6))
+    assert found.summary == "1 promised start may be late, 1 pool is overcommitted"
 
 
 def test_a_new_pool_is_not_held_back_by_quotas_that_do_not_name_it() -> None:

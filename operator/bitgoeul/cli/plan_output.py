@@ -54,7 +54,7 @@ def print_answer(answer: Answer, now: int, at: str) -> None:
         for line in consequence_lines(row.name, answer.losses.get(row.name, NONE), answer.inventory, now):
             click.echo(clean(line))
     for shortage in comparison.shortages:
-        click.echo(shortage_text(shortage))
+        click.echo(shortage_text(shortage, now, at))
     if uncounted := uncounted_line(answer.inventory):
         click.echo(uncounted)
     click.echo(f"{f'at {at}: ' if at else ''}{answer.summary}")
@@ -72,10 +72,17 @@ def as_row(row: Row) -> list[str]:
     ]
 
 
-def shortage_text(shortage: Shortage) -> str:
+def shortage_text(shortage: Shortage, now: int, at: str) -> str:
     amount = brief(shortage.pool, shortage.amount)
+    since = "from now on" if shortage.since <= now and not at else f"from {day(shortage.since)} on"
     hurt = f"; hurts the promised start of {', '.join(shortage.hurts)}" if shortage.hurts else ""
-    return f"{shortage.pool.name}  from {day(shortage.since)} on up to {amount} more promised than there is{hurt}"
+    if shortage.there is None:
+        return f"{shortage.pool.name}  {since} up to {amount} more promised than there is{hurt}"
+    held = brief(shortage.pool, shortage.there + shortage.amount)
+    return (
+        f"{shortage.pool.name}  {held} granted, {brief(shortage.pool, shortage.there)} there {since}: {amount} more "
+        f"granted than there is; nothing new is granted, nobody is stopped{hurt}"
+    )
 
 
 def as_json(answer: Answer, picture: Picture, present: datetime) -> dict[str, Any]:
@@ -95,6 +102,7 @@ def as_json(answer: Answer, picture: Picture, present: datetime) -> dict[str, An
             {
                 "pool": shortage.pool.name,
                 "kind": shortage.pool.kind,
+                "reason": shortage.reason,
                 "from": instant_of(shortage.since),
                 "amount": as_field(shortage.pool, shortage.amount),
                 "hurts": list(shortage.hurts),
@@ -103,6 +111,7 @@ def as_json(answer: Answer, picture: Picture, present: datetime) -> dict[str, An
         ],
         "summary": {
             "later": comparison.later,
+            "mayBeLate": comparison.in_danger,
             "earlier": comparison.earlier,
             "refused": comparison.refused,
             "text": answer.summary,

@@ -129,12 +129,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """A pool in which more is promised than there will be."""
+    """
+    A pool in which more is granted than there is, or more promised than there will be.
+
+    Attributes:
+        hurts: Allocations whose promised start it hurts.
+        there: What there is then, below what is held, as far as more is granted than that; None: it is about promises.
+    """
 
     pool: PoolKey
     since: int
-    amount: int
-    hurts: tuple[str, ...]  # allocations whose promised start it hurts
+    amount: int  # that is too much
+    hurts: tuple[str, ...]
+    there: int | None = None
+
+    @property
+    def reason(self) -> Reason:
+        """As in the condition that tells of it."""
+        return Reason.PROMISES_EXCEED_PLAN if self.there is None else Reason.CAPACITY_LOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,22 +169,34 @@ class Comparison:
         return sum(row.refused for row in self.rows)
 
     @property
+    def in_danger(self) -> int:
+        """How many promised starts may be late; none is moved for that before it comes."""
+        moved = {row.name for row in self.rows if row.later}
+        return len({name for shortage in self.shortages for name in shortage.hurts} - moved)
+
+    @property
     def summary(self) -> str:
         """All of it in one line."""
-        parts = [f"{self.later} {starts(self.later)} later" if self.later else "nobody is delayed"]
+        parts = [f"{self.later} {starts(self.later)} later"] if self.later else []
+        if self.in_danger:
+            parts.append(f"{self.in_danger} promised {starts_of(self.in_danger)} may be late")
+        parts = parts or ["nobody is delayed"]
         if self.earlier:
             parts.append(f"{self.earlier} {starts(self.earlier)} earlier")
         if self.refused:
             parts.append(f"{self.refused} {'is' if self.refused == 1 else 'are'} refused")
-        if self.shortages:
-            parts.append(
-                f"{len(self.shortages)} {'pool is' if len(self.shortages) == 1 else 'pools are'} overcommitted"
-            )
+        pools = len({shortage.pool for shortage in self.shortages})
+        if pools:
+            parts.append(f"{pools} {'pool is' if pools == 1 else 'pools are'} overcommitted")
         return ", ".join(parts)
 
 
 def starts(number: int) -> str:
     return "starts" if number == 1 else "start"
+
+
+def starts_of(number: int) -> str:
+    return "start" if number == 1 else "starts"
 
 
 def outcome(standing: Standing, decision: Decision) -> Outcome:
@@ -235,18 +259,25 @@ def compare(
             rows.append(row)
     rank = {name: number for number, name in enumerate(subjects)}
     rows.sort(key=lambda row: (rank.get(row.name, len(rank)), begin_order(row.after), row.name))
-    return Comparison(tuple(rows), tuple(new_shortages(before[1], after[1])))
+    return Comparison(tuple(rows), tuple(new_shortages(before[1], after[1], after[0].now)))
 
 
 def begin_order(found: Outcome) -> int:
     return NEVER if found.begins is None else found.begins
 
 
-def new_shortages(before: Plan, after: Plan) -> list[Shortage]:
-    """Where more is promised than there will be, and more so than before."""
+def new_shortages(before: Plan, after: Plan, now: int) -> list[Shortage]:
+    """Where more is granted than there is, or more promised than there will be, and more so than before."""
     found = []
     for key, plan in sorted(after.pools.items()):
         known = before.pools.get(key, PoolPlan())
-        if plan.short_from is not None and (plan.short_by > known.short_by or plan.hurts != known.hurts):
+        lost = max(0, -plan.available)
+        hurts_more = not set(plan.hurts) <= set(known.hurts)
+        if lost and (lost > -known.available or hurts_more):
+            there = plan.granted + plan.retained - lost
+            found.append(Shortage(key, now, lost, plan.hurts, there))
+        if plan.short_from is None or plan.short_by <= lost:  # nothing that would not be said already
+            continue
+        if plan.short_by > known.short_by or hurts_more:
             found.append(Shortage(key, plan.short_from, plan.short_by, plan.hurts))
     return found
