@@ -101,19 +101,24 @@ def edited(objects: list[Manifest], allowed: frozenset[str] = frozenset(), **cha
     return found.get("blue", NONE)
 
 
-def pods(number: int, devices: int = 1) -> list[Manifest]:
-    """Pods with a device each, the youngest last."""
+def pods(number: int, namespace: str = "blue") -> list[Manifest]:
+    """Pods of a namespace with a device each, the youngest last."""
     return [
         {
-            "metadata": {"name": f"pod-{n}", "uid": f"uid-{n}", "creationTimestamp": f"2021-04-15T00:00:{n:02}Z"},
-            "spec": {"containers": [{"resources": {"limits": {GPU: str(devices)}}}]},
+            "metadata": {
+                "name": f"pod-{n}",
+                "uid": f"{namespace}-{n}",
+                "creationTimestamp": f"2021-04-15T00:00:{n:02}Z",
+            },
+            "spec": {"containers": [{"resources": {"limits": {GPU: "1"}}}]},
         }
         for n in range(number)
     ]
 
 
 INVENTORY = Inventory(
-    pods={"train": pods(5), "dev": pods(1)}, claims={"dev": [{"metadata": {"name": "data"}}], "train": []}
+    pods={"train": pods(5, "train"), "dev": pods(1, "dev")},
+    claims={"dev": [{"metadata": {"name": "data"}}], "train": []},
 )
 
 
@@ -169,8 +174,44 @@ LOOK = "User kim, Group blue may only look"
                 "accelerators": [{"pool": "a100", "devices": 5}],
                 "namespaces": [{**SPEC["namespaces"][0], "accelerators": {"a100": 3}}, SPEC["namespaces"][1]],
             },
-            ["blue  evicts 2 pods 2021-04-18 15:00Z (shrinks to 3 of a100)"],
+            ["blue  evicts 2 pods 2021-04-18 15:00Z (in train: its share falls to 3 of a100)"],
             id="fewer devices than are used",
+        ),
+        pytest.param(
+            {
+                "namespaces": [
+                    {**SPEC["namespaces"][0], "accelerators": {"a100": 8}},
+                    {**SPEC["namespaces"][1], "accelerators": {}},
+                ],
+            },
+            ["blue  evicts 1 pod 2021-04-18 15:00Z (in dev: its share falls to 0 of a100)"],
+            id="devices that move to the other namespace",
+        ),
+        pytest.param(
+            {
+                "accelerators": [{"pool": "a100", "devices": 2}],
+                "namespaces": [{**SPEC["namespaces"][0], "accelerators": {"a100": 2}}],
+            },
+            [
+                "blue  evicts 1 pod at once (namespace dev is left)",
+                "blue  evicts 3 pods 2021-04-18 15:00Z (shrinks to 2 of a100)",
+                "blue  User kim, Group blue, ServiceAccount ci/bot lose access at once (namespace dev is left)",
+                "blue  leaves namespace dev at once: it is closed, and kept with its data",
+            ],
+            id="fewer devices, in the one namespace that stays",
+        ),
+        pytest.param(
+            {
+                "accelerators": [{"pool": "a100", "devices": 5}],
+                "namespaces": [{**SPEC["namespaces"][0], "accelerators": {"a100": 3}}, SPEC["namespaces"][1]],
+                "expiry": {"grace": "0s"},
+            },
+            [
+                "blue  evicts 2 pods at once (in train: its share falls to 3 of a100)",
+                "blue  evicts 4 pods 2021-04-24 15:00Z (the grace is shorter)",
+                f"blue  {LOOK} 2021-04-24 15:00Z (the grace is shorter)",
+            ],
+            id="fewer devices at once, and the rest sooner",
         ),
         pytest.param(
             {
@@ -431,9 +472,30 @@ def test_the_summary_counts_all() -> None:
 def test_a_pod_that_goes_for_two_reasons_is_counted_once() -> None:
     """Once for less, and once for the end."""
     ends = Eviction("blue", 1, "end")
-    both = Consequences(evictions=(replace(ends, limits={GPU: 0}, reason="less"), ends))
-    pods = [{"metadata": {"uid": name, "name": name, "creationTimestamp": "x"}, "spec": {}} for name in ("a", "b")]
-    assert in_short({"blue": both}, Inventory(pods={"blue": pods})) == ["2 pods are evicted"]
+    both = Consequences(evictions=(replace(ends, at=2, limits={GPU: 0}, reason="less"), ends))
+    inventory = Inventory(pods={"blue": pods(3)})
+    assert in_short({"blue": both}, inventory) == ["3 pods are evicted"]
+    assert told(both, inventory) == ["blue  evicts 3 pods at once (end)"]
+    assert [one["pods"] for one in as_json(both, inventory)["evictions"]] == [0, 3]
+
+
+def test_what_cannot_be_dated_comes_after_what_can() -> None:
+    """Whatever stands first, a pod counts for what takes it first."""
+    granted, ends = Eviction("blue", None, "less", {GPU: 1}), Eviction("blue", moment(NOW) + 86_400_000, "end")
+    less = replace(granted, at=moment(NOW))
+    inventory = Inventory(pods={"blue": pods(3)})
+    assert told(Consequences((granted, ends)), inventory) == ["blue  evicts 3 pods 2021-04-16 15:00Z (end)"]
+    assert told(Consequences((ends, less)), inventory) == [
+        "blue  evicts 2 pods at once (less)",
+        "blue  evicts 1 pod 2021-04-16 15:00Z (end)",
+    ]
+
+
+def test_no_line_says_that_no_pod_is_evicted() -> None:
+    """Where nothing runs; pods that may not be listed are told all the same."""
+    ends = Consequences((Eviction("blue", 1, "end"),))
+    assert told(ends, Inventory(pods={"blue": []})) == []
+    assert told(ends, Inventory()) == ["blue  evicts pods at once (end)"]
 
 
 def test_programs_get_fields() -> None:

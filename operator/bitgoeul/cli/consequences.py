@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from bitgoeul.api.quantities import format_brief
 from bitgoeul.cli.output import instant_of
@@ -16,6 +16,8 @@ from bitgoeul.planning.moments import day
 from bitgoeul.planning.pods import may_hold
 from bitgoeul.whatif.consequences import AccessLoss, Consequences, Eviction, Fate, Leaving, LostData, MemberKey
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
@@ -25,10 +27,16 @@ class Inventory:
     claims: Mapping[str, list[Object]] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()  # plurals of what the reader may not list
 
-    def evicted(self, one: Eviction) -> int | None:
-        """How many pods an eviction means, of those that run now; None: not counted."""
-        chosen = self.chosen(one)
-        return None if chosen is None else len(chosen)
+    def evicted(self, evictions: Sequence[Eviction]) -> list[int | None]:
+        """How many pods each means, of those that run now; one that goes earlier counts there. None: not counted."""
+        counts: list[int | None] = [None] * len(evictions)
+        gone: set[str] = set()
+        for number, one in in_time(enumerate(evictions)):
+            chosen = self.chosen(one)
+            if chosen is not None:
+                counts[number] = len(chosen - gone)
+                gone |= chosen
+        return counts
 
     def chosen(self, one: Eviction) -> frozenset[str] | None:
         """The UIDs of the pods that an eviction means, of those that run now; None: not counted."""
@@ -38,6 +46,11 @@ class Inventory:
         staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
         found = staying if one.limits is None else youngest_beyond(pods, dict(one.limits))
         return frozenset(str(pod["metadata"]["uid"]) for pod in found)
+
+
+def in_time(evictions: Iterable[tuple[T, Eviction]]) -> list[tuple[T, Eviction]]:
+    """In the order in which they come; what nobody can date is last."""
+    return sorted(evictions, key=lambda one: (one[1].at is None, one[1].at or 0))
 
 
 async def look_into(api: Api, found: Iterable[Consequences]) -> Inventory:
@@ -84,16 +97,18 @@ def consequence_lines(name: str, found: Consequences, inventory: Inventory, now:
     return [f"{name}  {line}" for line in lines]
 
 
-def _eviction_lines(evictions: Iterable[Eviction], inventory: Inventory, now: int) -> list[str]:
-    """What happens at one time for one reason is one line, in however many namespaces."""
+def _eviction_lines(evictions: Sequence[Eviction], inventory: Inventory, now: int) -> list[str]:
+    """What happens at one time for one reason is one line, in however many namespaces; none where no pod is."""
     together: dict[tuple[str, int | None], list[int | None]] = {}
-    for one in evictions:
-        together.setdefault((one.reason, one.at), []).append(inventory.evicted(one))
+    for count, one in in_time(zip(inventory.evicted(evictions), evictions, strict=True)):
+        together.setdefault((one.reason, one.at), []).append(count)
     lines = []
     for (reason, at), counts in together.items():
         known = [count for count in counts if count is not None]
-        number = pods_text(sum(known)) if len(known) == len(counts) else "pods"
-        lines.append(f"evicts {number} {when(at, now)} ({reason})")
+        counted = len(known) == len(counts)
+        if counted and not sum(known):
+            continue
+        lines.append(f"evicts {pods_text(sum(known)) if counted else 'pods'} {when(at, now)} ({reason})")
     return lines
 
 
@@ -145,7 +160,7 @@ def when(at: int | None, now: int) -> str:
 
 
 def pods_text(number: int) -> str:
-    return "no pod" if number == 0 else f"{number} {'pod' if number == 1 else 'pods'}"
+    return f"{number} {'pod' if number == 1 else 'pods'}"
 
 
 def member_text(member: MemberKey) -> str:
@@ -180,8 +195,8 @@ def in_short(found: Mapping[str, Consequences], inventory: Inventory) -> list[st
 def as_json(found: Consequences, inventory: Inventory) -> dict[str, Any]:
     return {
         "evictions": [
-            {"namespace": one.namespace, "pods": inventory.evicted(one), "at": instant_of(one.at), "reason": one.reason}
-            for one in found.evictions
+            {"namespace": one.namespace, "pods": count, "at": instant_of(one.at), "reason": one.reason}
+            for count, one in zip(inventory.evicted(found.evictions), found.evictions, strict=True)
         ],
         "accessLost": [
             {

@@ -18,7 +18,7 @@ from bitgoeul.planning.allocations import Allocation, Amounts
 from bitgoeul.planning.decisions import Decision, Plan
 from bitgoeul.planning.life import Course, Halt, draining_pools
 from bitgoeul.planning.moments import FOREVER
-from bitgoeul.planning.pools import PoolKind
+from bitgoeul.planning.pools import PoolKey, PoolKind
 from bitgoeul.planning.snapshot import Snapshot, Standing
 
 MemberKey = tuple[str, str, str]  # kind, namespace, name
@@ -262,8 +262,15 @@ def _shrunk(was: _View, now: _View, staying: list[str]) -> Iterator[Eviction]:
                 if key in pools and key.kind is PoolKind.ACCELERATORS:
                     limits[pools[key].limit] += amount
             at = None if granted is None else granted + now.allocation.terms.grace
-            texts = ", ".join(f"{share.get(pool, 0)} of {pool.name}" for pool in sorted(beyond))
-            yield Eviction(name, at, f"shrinks to {texts}", limits)
+            yield Eviction(name, at, _shrink_reason(now, name, sorted(beyond)), limits)
+
+
+def _shrink_reason(now: _View, namespace: str, pools: list[PoolKey]) -> str:
+    """A share among several may fall although the allocation does not: the devices may have moved to another one."""
+    alone = len(now.shares) == 1
+    amounts = now.allocation.ask if alone else now.shares.get(namespace, {})
+    texts = ", ".join(f"{amounts.get(pool, 0)} of {pool.name}" for pool in pools)
+    return f"shrinks to {texts}" if alone else f"in {namespace}: its share falls to {texts}"
 
 
 def _eviction_reason(was: _View, now: _View) -> str:
