@@ -219,6 +219,15 @@ def test_promised_starts_that_a_pool_may_delay_are_no_reassurance() -> None:
     assert found.summary == "1 promised start may be late, 1 pool is overcommitted"
 
 
+def test_a_pool_that_is_short_now_and_no_more_later_is_told_once() -> None:
+    """What is promised for when the holder is gone adds nothing."""
+    promised = waiter("later", 1, 0, window=window(31, 38))
+    promised["status"] = {"promised": {"accelerators": {"a100": 1}}, "window": window(31, 38)}
+    found = answer([POOL, NODE, *active("held", 6, 30), promised], manifest(POOL, reserve=6))
+    assert found.shortages == (Shortage(A100, moment(NOW), 4, (), 2),)
+    assert found.summary == "nobody is delayed, 1 pool is overcommitted"
+
+
 def test_a_new_pool_is_not_held_back_by_quotas_that_do_not_name_it() -> None:
     """That passes within seconds of its being made, and is not what is asked about."""
     pool = make_accelerator_pool("npu", "furiosa.ai/npu")
