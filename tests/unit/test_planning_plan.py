@@ -202,6 +202,27 @@ def test_the_queue_is_ordered_by_priority_age_and_name(
             {accelerator("h100"): 8},
             id="a pool that lost all its nodes",
         ),
+        pytest.param(
+            [
+                make_accelerator_pool("h100", "example.org/h"),
+                make_node("h1", "h100", 8, "example.org/h"),
+                make_node("h2", "h100", 8, "example.org/h", taints=["sick:NoSchedule"]),
+                waiter("blue", h100=12),
+            ],
+            "needs 12 of h100, 8 available (8 of 16 devices are there now; 8 on nodes with taints that the pool does "
+            f"not tolerate); 0 ahead; {NO_DATE}; 8 devices could start now",
+            {accelerator("h100"): 4},
+            id="a pool with tainted nodes",
+        ),
+        pytest.param(
+            [
+                make_accelerator_pool("h100", "example.org/h") | {"status": {"devices": {"highest": 16}}},
+                waiter("blue", h100=8),
+            ],
+            f"needs 8 of h100, 0 available (0 of 16 devices are there now; no node matches); 0 ahead; {NO_DATE}",
+            {accelerator("h100"): 8},
+            id="a pool whose nodes match no longer",
+        ),
     ],
 )
 def test_who_waits_for_capacity_is_told_the_numbers(objects: list[Manifest], message: str, short: Any) -> None:

@@ -14,6 +14,10 @@ from bitgoeul.planning.checks import amount_text, free_text
 from bitgoeul.planning.moments import FOREVER, day
 from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 
+# Where devices are away; whose turn it is goes by these words.
+UNTOLERATED = "on nodes with taints that the pool does not tolerate"
+NO_NODE = "no node matches"
+
 
 class Wait(NamedTuple):
     """
@@ -174,12 +178,23 @@ def preparing_text(pool: Pool) -> str:
 def available_text(pool: Pool, free: int) -> str:
     """What of a pool nobody holds, or why that is nothing."""
     if pool.bare:
-        text = "its nodes show no device yet" if pool.nodes else "no node matches"
+        text = "its nodes show no device yet" if pool.nodes else NO_NODE
     else:
         text = f"{free_text(pool.key, max(0, free))} available"
-        if pool.away:
-            text = f"{text} ({pool.capacity.installed} of {pool.highest} devices are there now)"
+        if pool.away or pool.capacity.tainted:
+            text = f"{text} ({away_text(pool)})"
     return text if free >= 0 else f"{text}, {amount_text(pool.key, -free)} overcommitted"
+
+
+def away_text(pool: Pool) -> str:
+    """How many of the devices of a pool are there, and why the others are not, where that is known."""
+    installed, tainted = pool.capacity.installed, pool.capacity.tainted
+    parts = [f"{installed - tainted} of {installed + pool.away} devices are there now"]
+    if tainted:
+        parts.append(f"{tainted} {UNTOLERATED}")
+    if not pool.nodes:
+        parts.append(NO_NODE)
+    return "; ".join(parts)
 
 
 def plural(pool: PoolKey, amount: int) -> str:
