@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,20 +10,30 @@ import pytest
 
 from bitgoeul.api.conditions import REFUSALS, Reason
 from bitgoeul.cli.advice import BY_REASON, Turn, advice_for
+from bitgoeul.cli.own import find_own
+from bitgoeul.cli.picture import Picture
+from bitgoeul.cli.status import allocation_acts
 from bitgoeul.cli.why import Answer, as_json, as_lines, explain
+from bitgoeul.controller.clock import NOT_ACTED_ON
+from bitgoeul.controller.closing import STILL_RUNNING
+from bitgoeul.controller.unkept import CHANGED_BACK
+from bitgoeul.desired.allocation_status import Progress
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import accelerator, storage
+from bitgoeul.planning.snapshot import Observed
 from tests.unit.builders import (
     NOW,
     Manifest,
     make_accelerator_pool,
     make_allocation,
     make_namespace,
+    make_node,
     make_nodes,
     make_quota,
     make_storage_pool,
     snapshot_of,
 )
+from tests.unit.lives import POOLS, ahead, holding, recorded, status_of
 
 A100, NPU, LUSTRE = accelerator("a100"), accelerator("npu"), storage("lustre")
 TI = 2**40
@@ -114,6 +125,16 @@ def test_what_fits_is_what_the_planner_would_give(objects: list[Manifest], fits:
             [make_accelerator_pool("npu", "furiosa.ai/npu"), waiter("blue", 1, npu=1)], Turn.ENGINEER,
             "kubectl get nodes --show-labels", id="no node",
         ),
+        pytest.param(
+            [make_accelerator_pool("npu", "furiosa.ai/npu"), waiter("blue", 1, npu=8),
+             *make_nodes(1, "npu", resource="furiosa.ai/npu", taints=["sick:NoSchedule"])], Turn.ENGINEER,
+            "kubectl edit apool npu", id="taints",
+        ),
+        pytest.param(
+            [make_accelerator_pool("npu", "furiosa.ai/npu") | {"status": {"devices": {"highest": 8}}},
+             waiter("blue", 1, npu=8)], Turn.ENGINEER,
+            "kubectl get nodes --show-labels", id="no node any more",
+        ),
         pytest.param([waiter("blue", 1, a100=99)], Turn.ENGINEER, "kubectl edit ta blue", id="too much"),
         pytest.param(
             [make_accelerator_pool("npu", "furiosa.ai/npu", stopPolicy="Hold"),
@@ -149,6 +170,10 @@ def test_whose_turn_it_is(objects: list[Manifest], turn: Turn, command: str) -> 
             [("Expiring", "True", "NoticeGiven"), ("Ready", "True", "Enforced")], "NoticeGiven", Turn.TENANT,
             id="notice is given",
         ),
+        pytest.param(
+            [("Stalled", "True", "RoleNotAllowed"), ("PodsPending", "True", "PodsUnschedulable")], "RoleNotAllowed",
+            Turn.ENGINEER, id="what is refused does not hide behind pods that no node takes",
+        ),
     ],
 )  # fmt: skip
 def test_of_one_in_force_the_status_tells(conditions: list[tuple[str, str, str]], reason: str, turn: Turn) -> None:
@@ -182,6 +207,126 @@ def test_of_a_namespace_that_hangs_the_advice_is_about_what_holds_it(said: str, 
     found = why([*CLUSTER, space, blue], phase="Pending", conditions=rows)
     assert (found.reason, found.message, found.turn) == ("Deleting", message, Turn.ENGINEER)
     assert found.command == command
+
+
+def one_advice(objects: list[Manifest], progress: Progress) -> tuple[Turn, str, str]:
+    """Turn, advice and next command, of which ``why``, ``status NAME`` and the center's ``status`` say the same."""
+    blue = next(obj for obj in objects if obj["kind"] == "TenantAllocation")
+    blue["status"] |= status_of(objects, progress) | {"observedGeneration": 1}
+    objects = [*POOLS, *objects]
+    snapshot = snapshot_of(objects)
+    plan = make_plan(snapshot)
+    answer = explain(snapshot, plan, "blue", blue["status"], current=True)
+    mine = find_own(blue, timedelta(), lists=True)
+    assert (mine.advice.turn, mine.advice.text, mine.command) == (answer.turn, answer.advice, answer.command)
+    live = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
+    acts = allocation_acts(Picture(Observed(), live, NOW, timedelta()), snapshot, plan)
+    assert [(act.turn, act.message, act.command) for act in acts] == [(answer.turn, answer.message, answer.command)]
+    return answer.turn, answer.advice, answer.command
+
+
+def ended(**expiry: Any) -> list[Manifest]:
+    """Blue, whose window ended two hours ago, and whose pods have been sent off for one."""
+    record = {**recorded(-9, -2, drain=-1), "drainStartedAt": ahead(-1)}
+    return holding(record, window={"end": ahead(-2)}, expiry={"grace": "1h", **expiry})
+
+
+def leaving() -> list[Manifest]:
+    """Blue on its way out."""
+    objects = holding(recorded(-1))
+    objects[0]["metadata"]["deletionTimestamp"] = NOW.isoformat()
+    return objects
+
+
+GOING = "namespace blue is being deleted; NamespaceFinalizersRemaining: example.org/hold in 1 resource instances"
+REFUSED = Progress(ready=True, provisioned=False, reason=Reason.APPLY_FAILED, namespaces={"blue": True})
+ROLE = "there is no ClusterRole ray-{edit}, which members are given: make it"
+FOREIGN = f"Namespace blue: label x stays 1 although 2 was written: {CHANGED_BACK}"
+WEBHOOK = 'Internal error occurred: failed calling webhook "x.example.org": connection refused'
+ENGINEER = Turn.ENGINEER
+
+
+@pytest.mark.parametrize(
+    ("objects", "progress", "turn", "advice", "command"),
+    [
+        pytest.param(
+            leaving(), Progress(message=GOING),
+            ENGINEER, "if it stays, remove what holds the namespace", "kubectl get namespace blue -o yaml",
+            id="a namespace hangs after a deletion",
+        ),
+        pytest.param(
+            ended(deletionPolicy="Delete"), Progress(message=f"1 namespace being deleted; {GOING}"),
+            ENGINEER, "if it stays, remove what holds the namespace", "kubectl get namespace blue -o yaml",
+            id="a namespace hangs after the end",
+        ),
+        pytest.param(
+            ended(), Progress(message=f"2 pods {STILL_RUNNING}", draining=True),
+            Turn.TENANT, "delete the pods that are left; what a disruption budget protects is deleted 10 minutes after "
+            "draining began (status.drainStartedAt 2021-04-15 14:00Z)", "kubectl get pods,pdb -n blue",
+            id="pods outlast the drain",
+        ),
+        pytest.param(
+            ended(workload="Keep"), Progress(message=f"2 pods {STILL_RUNNING}", drained=True),
+            ENGINEER, "if it is to go on, move its end", "kubectl edit ta blue",
+            id="pods may stay",
+        ),
+        pytest.param(
+            ended(), Progress(message=f"2 pods {STILL_RUNNING}; {NOT_ACTED_ON}", draining=True),
+            ENGINEER, "set the clock that is wrong", "bitgoeul doctor",
+            id="an end is held up by the clocks",
+        ),
+        pytest.param(
+            holding(recorded(-9, 1), window={"end": ahead(1)}, expiry={"notices": ["2h"]}),
+            Progress(ready=True, namespaces={"blue": True}, message=NOT_ACTED_ON),
+            ENGINEER, "set the clock that is wrong", "bitgoeul doctor",
+            id="by one of the clocks the end has come",
+        ),
+        pytest.param(
+            holding(recorded(-1)), replace(REFUSED, message=ROLE),
+            ENGINEER, "make the ClusterRole, or take it out of spec.members", "kubectl get clusterrole 'ray-{edit}'",
+            id="a ClusterRole is absent",
+        ),
+        pytest.param(
+            holding(recorded(-1)), replace(REFUSED, message=FOREIGN),
+            ENGINEER, "find the policy or webhook that changes it",
+            "kubectl get mutatingadmissionpolicies,mutatingwebhookconfigurations",
+            id="somebody else changes it",
+        ),
+        pytest.param(
+            holding(recorded(-1)), replace(REFUSED, message=WEBHOOK),
+            ENGINEER, "mend or remove the webhook that does not answer",
+            "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+            id="a webhook does not answer",
+        ),
+        pytest.param(
+            holding(recorded(-1)), replace(REFUSED, message="quota exceeded"),
+            ENGINEER, "remove what the reason quotes", "kubectl describe ta blue",
+            id="something else is refused",
+        ),
+    ],
+)  # fmt: skip
+def test_one_reason_has_several_causes(
+    objects: list[Manifest], progress: Progress, turn: Turn, advice: str, command: str
+) -> None:
+    """The message tells them apart, and all three commands say the same of it."""
+    found = one_advice(objects, progress)
+    assert (found[0], found[2]) == (turn, command)
+    assert found[1].startswith(advice)
+
+
+def test_who_has_what_a_pool_has_lost_is_told_so() -> None:
+    """The status of an allocation does not tell it; that of the pool does."""
+    blue = holder("blue", 16)
+    blue["status"] |= {"phase": "Active", "conditions": [{"type": "Ready", "status": "True", "reason": "Enforced"}]}
+    sick = make_node("a100-2", taints=["sick:NoSchedule"])
+    snapshot = snapshot_of([make_accelerator_pool(), *make_nodes(1), sick, blue])
+    found = explain(snapshot, make_plan(snapshot), "blue", blue["status"], current=True)
+    text = "granted, but a100 has 8 of 16 granted devices now; pods that start now may stay Pending"
+    assert (found.turn, found.advice, found.command) == (ENGINEER, text, "kubectl describe apool a100")
+    pool = make_accelerator_pool() | {"status": {"devices": {"schedulable": 8, "granted": 16}}}
+    mine = find_own(blue, timedelta(), lists=True, pools=[pool])
+    assert (mine.advice.turn, mine.advice.text, mine.command) == (ENGINEER, text, "kubectl describe apool a100")
+    assert find_own(blue, timedelta(), lists=True).advice.turn is Turn.NOBODY
 
 
 def test_there_is_advice_for_each_reason_of_an_allocation() -> None:

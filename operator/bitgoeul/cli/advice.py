@@ -4,10 +4,18 @@ Whose turn it is for each reason of an allocation, what they do, and with which 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import shlex
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bitgoeul.api.conditions import Reason
+from bitgoeul.controller.clock import NOT_ACTED_ON
+from bitgoeul.controller.closing import STILL_RUNNING
+from bitgoeul.controller.unkept import CHANGED_BACK
+from bitgoeul.planning.allocations import Allocation
+from bitgoeul.planning.explain import NO_NODE, UNTOLERATED
+from bitgoeul.planning.moments import day
 
 
 class Turn(StrEnum):
@@ -33,6 +41,9 @@ CALENDAR = "bitgoeul calendar --pool {pool}"
 PODS = "kubectl get pods -n {namespace}"
 HOLDERS = "kubectl get pods,pdb -n {namespace}"
 RESUME = 'kubectl patch ta {name} --type merge -p \'{{"spec": {{"suspend": false}}}}\''
+# What a message says of a namespace in deletion, and of a ClusterRole that members are to have.
+GOING = re.compile(r"\bnamespace (\S+) is being deleted\b")
+ABSENT_ROLE = re.compile(r"there is no ClusterRole (\S+),")
 # A namespace that does not go: what it says itself names what holds it.
 HELD = Advice(
     Turn.ENGINEER,
@@ -43,6 +54,17 @@ UNSERVED = Advice(
     Turn.ENGINEER,
     "mend or delete the APIService that nobody serves: the namespace waits for it",
     "kubectl get apiservice",
+)
+CLOCKS_DIFFER = Advice(Turn.ENGINEER, "set the clock that is wrong", "bitgoeul doctor")
+CHANGED = Advice(
+    Turn.ENGINEER,
+    "find the policy or webhook that changes it",
+    "kubectl get mutatingadmissionpolicies,mutatingwebhookconfigurations",
+)
+UNANSWERED = Advice(
+    Turn.ENGINEER,
+    "mend or remove the webhook that does not answer",
+    "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
 )
 ALL_IS_THERE = Advice(Turn.NOBODY, "all that is asked for is there", "kubectl get quota -n {namespace}")
 
@@ -59,7 +81,7 @@ BY_REASON = {
     Reason.NAMESPACE_CONFLICT: Advice(Turn.ENGINEER, "choose another namespace, or free this one", EDIT),
     Reason.RESOURCE_NAME_COLLISION: Advice(Turn.ENGINEER, "do what the reason says", EDIT),
     Reason.EXCEEDS_POOL_CAPACITY: Advice(Turn.ENGINEER, "ask for less, or add nodes or a stage", EDIT),
-    Reason.WINDOW_PASSED: Advice(Turn.ENGINEER, "if it is to go on, move spec.window.end", EDIT),
+    Reason.WINDOW_PASSED: Advice(Turn.ENGINEER, "if it is to go on, move its end", EDIT),
     Reason.SUSPENDED: Advice(Turn.ENGINEER, "let it ask again", RESUME),
     Reason.POOL_ON_HOLD: Advice(Turn.ENGINEER, "open the pool again: stopPolicy None", "kubectl edit {kind} {pool}"),
     Reason.WINDOW_NOT_OPEN: Advice(Turn.NOBODY, "it starts by itself when its time has come", WATCH),
@@ -120,14 +142,74 @@ NO_DATE = Advice(
     CALENDAR,
 )
 NO_DEVICES = Advice(Turn.ENGINEER, "add nodes that the pool's nodeSelector matches", "kubectl get nodes --show-labels")
+TAINTED = Advice(Turn.ENGINEER, "take the taint away, or tolerate it", "kubectl edit {kind} {pool}")
 NO_ROOM = Advice(Turn.ENGINEER, "there is no room before its end: move its window, or ask for less", CALENDAR)
 UNPREPARED = Advice(Turn.NOBODY, "quotas are being told of the pool; that takes seconds", "kubectl get apool,spool")
 EXTENSION = Advice(Turn.ENGINEER, "choose an earlier end, or make room", CALENDAR)
 
 
-def advice_for(reason: str) -> Advice:
-    """What is to be done for a reason; for one that is not an allocation's, nothing is known."""
+def advice_for(reason: str, message: str = "", drain_started: int | None = None) -> Advice:
+    """
+    What is to be done for a reason; for one that is not an allocation's, nothing is known.
+
+    Args:
+        message: What is said with the reason; the same reason may have causes that different people mend.
+        drain_started: Since when pods are sent off; None: they are not.
+    """
+    if NOT_ACTED_ON in message:
+        return CLOCKS_DIFFER
+    if going := GOING.search(message):
+        return advise_on_going(going[1], message)
+    if reason == Reason.APPLY_FAILED:
+        return advise_on_refused(message)
+    if reason in (Reason.WINDOW_PASSED, Reason.WINDOW_ENDED) and drain_started is not None and STILL_RUNNING in message:
+        return advise_on_pods_left(drain_started)
     try:
         return BY_REASON[Reason(reason)]
     except (KeyError, ValueError):
         return Advice(Turn.ENGINEER, "see what the conditions say", "kubectl describe ta {name}")
+
+
+def drained_since(allocation: Allocation) -> int | None:
+    """Since when pods are sent off after the end; None: they are not yet, or may stay."""
+    recorded = allocation.recorded
+    return allocation.drain_started if recorded is not None and recorded.drain_at is not None else None
+
+
+def advise_on_going(namespace: str, message: str) -> Advice:
+    """What is to be done where a namespace does not go."""
+    advice = UNSERVED if "NamespaceDeletionDiscoveryFailure" in message else HELD
+    return replace(advice, command=advice.command.format(namespace=namespace))
+
+
+def advise_on_refused(message: str) -> Advice:
+    """What is to be done where something could not be written, or does not stand as it was written."""
+    if absent := ABSENT_ROLE.search(message):
+        role = shlex.quote(absent[1]).replace("{", "{{").replace("}", "}}")
+        text = "make the ClusterRole, or take it out of spec.members"
+        return Advice(Turn.ENGINEER, text, f"kubectl get clusterrole {role}")
+    if CHANGED_BACK in message:
+        return CHANGED
+    return UNANSWERED if "failed calling webhook" in message else BY_REASON[Reason.APPLY_FAILED]
+
+
+def advise_on_pods_left(drain_started: int) -> Advice:
+    """What is to be done where pods outlast the drain at the end of a grant."""
+    text = (
+        "delete the pods that are left; what a disruption budget protects is deleted 10 minutes after draining began "
+        f"(status.drainStartedAt {day(drain_started)})"
+    )
+    return Advice(Turn.TENANT, text, HOLDERS)
+
+
+def advise_without_date(message: str) -> Advice:
+    """What is to be done where no date is known at which enough comes free."""
+    if UNTOLERATED in message:
+        return TAINTED
+    return NO_DEVICES if NO_NODE in message else NO_DATE
+
+
+def advise_on_lost(pool: str, there: int, granted: int) -> Advice:
+    """What is to be done where a pool of a holder has fewer devices than are granted from it."""
+    text = f"granted, but {pool} has {there} of {granted} granted devices now; pods that start now may stay Pending"
+    return Advice(Turn.ENGINEER, text, f"kubectl describe apool {pool}")

@@ -4,13 +4,22 @@ One allocation as its own status tells of it, so that a tenant, who may read no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from bitgoeul.api.conditions import Phase, Reason
-from bitgoeul.cli.advice import NO_DATE, WATCH, Advice, Turn, advice_for
+from bitgoeul.cli.advice import (
+    ALL_IS_THERE,
+    WATCH,
+    Advice,
+    Turn,
+    advice_for,
+    advise_on_lost,
+    advise_without_date,
+    drained_since,
+)
 from bitgoeul.cli.expiring import left_text
 from bitgoeul.cli.output import amounts_in_brief, format_facts, instant_of
 from bitgoeul.cli.picture import present
@@ -138,12 +147,13 @@ class Own:
         }
 
 
-def find_own(obj: Mapping[str, Any], offset: timedelta, *, lists: bool) -> Own:
+def find_own(obj: Mapping[str, Any], offset: timedelta, *, lists: bool, pools: Iterable[Mapping[str, Any]] = ()) -> Own:
     """
     Put together what an object says.
 
     Args:
         lists: Whether commands that look at everything answer this person.
+        pools: Those that it has devices of, as far as they may be read.
     Raises:
         NotReadyError: The operator has not seen it.
     """
@@ -154,7 +164,12 @@ def find_own(obj: Mapping[str, Any], offset: timedelta, *, lists: bool) -> Own:
         )
     served = status["phase"] in (Phase.ACTIVE, Phase.EXPIRING) and not status.get("queue")
     reason, message = enforcement_headline(status) if served else headline_condition(status)
-    advice = NO_DATE if hopeless(reason, status.get("queue") or {}) else advice_for(reason)
+    if hopeless(reason, status.get("queue") or {}):
+        advice = advise_without_date(message)
+    else:
+        advice = advice_for(reason, message, drained_since(allocation))
+    if advice is ALL_IS_THERE:
+        advice = lost(pools) or advice
     # Which pool is at issue, only the whole plan tells; what a platform engineer does, a tenant may not.
     elsewhere = "{pool}" in advice.command or (advice.turn is Turn.ENGINEER and not lists)
     command = (PLATFORM_COMMAND if lists else WATCH).format(name=allocation.name)
@@ -169,6 +184,16 @@ def find_own(obj: Mapping[str, Any], offset: timedelta, *, lists: bool) -> Own:
         message=message,
         command=command if elsewhere else command_for(advice, allocation, None),
     )
+
+
+def lost(pools: Iterable[Mapping[str, Any]]) -> Advice | None:
+    """What is to be done about a pool that has fewer devices than are granted from it; None: each has enough."""
+    for pool in pools:
+        devices = (pool.get("status") or {}).get("devices") or {}
+        there, granted = int(devices.get("schedulable", 0)), int(devices.get("granted", 0))
+        if there < granted:
+            return advise_on_lost(pool["metadata"]["name"], there, granted)
+    return None
 
 
 def hopeless(reason: str, queue: Mapping[str, Any]) -> bool:

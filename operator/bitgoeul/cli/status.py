@@ -35,7 +35,7 @@ from bitgoeul.cli.pools import as_json as pool_as_json
 from bitgoeul.cli.why import advise, command_for, headline, pool_at_issue
 from bitgoeul.cluster.client import Api, ApiError
 from bitgoeul.cluster.credentials import current_namespace
-from bitgoeul.cluster.kinds import NAMESPACE, TENANT_ALLOCATION
+from bitgoeul.cluster.kinds import ACCELERATOR_POOL, NAMESPACE, TENANT_ALLOCATION
 from bitgoeul.desired.pool_status import as_field
 from bitgoeul.errors import UserError
 from bitgoeul.planning.decisions import CalendarEntry, Plan
@@ -141,7 +141,20 @@ async def read_own(api: Api, target: Target, namespace: str | None, name: str | 
         if error.status != 403:
             raise
         offset = timedelta()  # only platform engineers can read it
-    return find_own(obj, offset, lists=await may(api, "list", TENANT_ALLOCATION))
+    lists = await may(api, "list", TENANT_ALLOCATION)
+    return find_own(obj, offset, lists=lists, pools=await read_held(api, obj) if lists else ())
+
+
+async def read_held(api: Api, obj: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The pools that an allocation has devices of, as far as they may be read."""
+    held = ((obj.get("status") or {}).get("grant") or {}).get("accelerators") or {}
+    try:
+        found = [await api.get(ACCELERATOR_POOL.path(name)) for name in held]
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return []
+    return [pool for pool in found if pool is not None]
 
 
 async def find_name(api: Api, namespace: str) -> str:
@@ -208,7 +221,7 @@ def allocation_acts(picture: Picture, snapshot: Snapshot, plan: Plan) -> list[Ac
         if not written.get("phase"):
             continue
         reason, message = headline(decision, written)
-        advice = advise(snapshot, standing, decision, reason)
+        advice = advise(snapshot, standing, decision, reason, message)
         if advice.turn is not Turn.NOBODY:
             command = command_for(advice, allocation, pool_at_issue(snapshot, standing, decision))
             acts.append(Act(allocation.name, advice.turn, reason, message, command))

@@ -12,21 +12,24 @@ from bitgoeul.api.accelerator_pool import StopPolicy
 from bitgoeul.api.conditions import ConditionType, Reason
 from bitgoeul.api.tenant_allocation import TenantAllocation
 from bitgoeul.cli.advice import (
+    ALL_IS_THERE,
     EXTENSION,
-    HELD,
     NO_DATE,
     NO_DEVICES,
     NO_ROOM,
     UNPREPARED,
-    UNSERVED,
     Advice,
     Turn,
     advice_for,
+    advise_on_lost,
+    advise_without_date,
+    drained_since,
 )
 from bitgoeul.cli.completion import allocation_names
 from bitgoeul.cli.output import amounts_in_brief, brief, format_facts, instant_of, print_data
 from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.cli.queue import Waiter, line_up
+from bitgoeul.controller.clock import NOT_ACTED_ON
 from bitgoeul.desired.allocation_status import headline_condition, holdings, instant, pending_message
 from bitgoeul.desired.pod_security import pod_security_text
 from bitgoeul.errors import NotReadyError, UserError
@@ -105,8 +108,9 @@ def explain(snapshot: Snapshot, plan: Plan, name: str, status: Mapping[str, Any]
     standing = next(standing for standing in snapshot.standings if standing.allocation.name == name)
     decision = plan.decisions[name]
     reason, message = headline(decision, status)
-    going = going_namespace(snapshot, standing, message)
-    advice = advise_on_going(message) if going else advise(snapshot, standing, decision, reason)
+    advice = advise(snapshot, standing, decision, reason, message)
+    if advice is ALL_IS_THERE:
+        advice = lost(snapshot, plan, standing) or advice
     return Answer(
         standing=standing,
         decision=decision,
@@ -119,27 +123,28 @@ def explain(snapshot: Snapshot, plan: Plan, name: str, status: Mapping[str, Any]
         fits=fitting(snapshot, plan, standing),
         turn=advice.turn,
         advice=advice.text,
-        command=command_for(advice, standing.allocation, pool_at_issue(snapshot, standing, decision), going),
+        command=command_for(advice, standing.allocation, pool_at_issue(snapshot, standing, decision)),
     )
 
 
-def going_namespace(snapshot: Snapshot, standing: Standing, message: str) -> str:
-    """The namespace in deletion that a message tells of; empty: none."""
-    owned = snapshot.owned.get(standing.allocation.uid, ())
-    return next((one.name for one in owned if one.terminating and f"{one.name} is being deleted" in message), "")
+def lost(snapshot: Snapshot, plan: Plan, standing: Standing) -> Advice | None:
+    """What is to be done about a pool that has fewer devices than are granted from it; None: each has enough."""
+    for key, amount in standing.charged.items():
+        pool = snapshot.pools.get(key)
+        if pool is None or key.kind is not PoolKind.ACCELERATORS or not amount:
+            continue
+        there, granted = pool.capacity.schedulable, plan.pools[key].granted
+        if there < granted:
+            return advise_on_lost(key.name, there, granted)
+    return None
 
 
-def advise_on_going(message: str) -> Advice:
-    """What is to be done where a namespace does not go."""
-    return UNSERVED if "NamespaceDeletionDiscoveryFailure" in message else HELD
-
-
-def command_for(advice: Advice, allocation: Allocation, pool: PoolKey | None, namespace: str = "") -> str:
-    """The command of an advice about an allocation, the pool at issue, and one of its namespaces; empty: the first."""
+def command_for(advice: Advice, allocation: Allocation, pool: PoolKey | None) -> str:
+    """The command of an advice about an allocation, and the pool at issue."""
     first = allocation.shares[0].namespace if allocation.shares else allocation.name
     return advice.command.format(
         name=allocation.name,
-        namespace=namespace or first,
+        namespace=first,
         pool=pool.name if pool else "POOL",
         kind="apool" if pool is None or pool.kind is PoolKind.ACCELERATORS else "spool",
     )
@@ -160,18 +165,26 @@ def enforcement_headline(status: Mapping[str, Any]) -> tuple[str, str]:
     """
     The reason that matters of one that has all that it asks for.
 
-    Too much in use goes before pods that no node takes, these before a near end, and all before enforcement.
+    An end that is held up goes before too much in use, this before what is refused, that before pods that no node
+    takes, these before a near end, and all before enforcement.
     """
+    headline = headline_condition(status)
+    if NOT_ACTED_ON in headline[1]:
+        return headline
+    taken = status.get("drainStartedAt") or status.get("dataDeleteStartedAt")
     said = {str(one.get("type")): one for one in status.get("conditions") or ()}
     for kind, bad in (
         (ConditionType.WITHIN_GRANT, "False"),
+        (ConditionType.STALLED, "True"),
         (ConditionType.PODS_PENDING, "True"),
         (ConditionType.EXPIRING, "True"),
     ):
         found = said.get(kind)
+        if found and taken and found.get("reason") == Reason.WINDOW_ENDED:
+            continue  # what is left of it matters more
         if found and found.get("status") == bad:
             return str(found.get("reason", "")), str(found.get("message", ""))
-    return headline_condition(status)
+    return headline
 
 
 def ahead_of(standing: Standing, decision: Decision, waiting: list[Waiter]) -> tuple[str, ...]:
@@ -231,11 +244,11 @@ def starts_now(snapshot: Snapshot, standing: Standing, ask: Amounts) -> bool:
     return decision.admitted and decision.met and decision.queue is None
 
 
-def advise(snapshot: Snapshot, standing: Standing, decision: Decision, reason: str) -> Advice:
+def advise(snapshot: Snapshot, standing: Standing, decision: Decision, reason: str, message: str) -> Advice:
     """Whose turn it is, and what they do."""
     entry = decision.queue
     if entry is None or reason not in (Reason.WAITING_FOR_CAPACITY, Reason.BLOCKED_BY_EARLIER, Reason.WINDOW_NOT_OPEN):
-        return advice_for(reason)
+        return advice_for(reason, message, drained_since(standing.allocation))
     if decision.admitted and decision.met:
         return EXTENSION
     pools = [snapshot.pools[key] for key in standing.allocation.ask if key in snapshot.pools]
@@ -244,8 +257,9 @@ def advise(snapshot: Snapshot, standing: Standing, decision: Decision, reason: s
     if any(pool.bare for pool in pools):
         return NO_DEVICES
     if entry.earliest is None and decision.promised is None:
-        return NO_ROOM if standing.allocation.terms.end is not None else NO_DATE
-    return advice_for(reason)
+        advice = advise_without_date(message)
+        return NO_ROOM if advice is NO_DATE and standing.allocation.terms.end is not None else advice
+    return advice_for(reason, message)
 
 
 def pool_at_issue(snapshot: Snapshot, standing: Standing, decision: Decision) -> PoolKey | None:

@@ -37,6 +37,8 @@ from bitgoeul.planning.pools import PoolKind
 
 # Data that is due is looked at twice, with a comparison of the clocks in between: it does not come back.
 SECOND_LOOK_SECONDS = 10.0
+# Ends what a message says of pods that are left.
+STILL_RUNNING = "still running"
 
 
 class Closing:
@@ -158,10 +160,9 @@ class Closing:
     def _message(owned: Mapping[str, Entry], pods: int, *, erasing: bool, held_up: bool) -> str:
         going = [going_text(namespace.obj) for namespace in owned.values() if namespace.view.terminating]
         if erasing:
-            return "; ".join(going) or (
-                f"{len(owned)} namespace{'s' if len(owned) != 1 else ''} being deleted" if owned else ""
-            )
-        running = f"{pods} pod{'s' if pods != 1 else ''} still running" if pods else ""
+            namespaces = f"{len(owned)} namespace{'s' if len(owned) != 1 else ''} being deleted" if owned else ""
+            return "; ".join(going) or namespaces
+        running = f"{pods} pod{'s' if pods != 1 else ''} {STILL_RUNNING}" if pods else ""
         return "; ".join(part for part in (running, *going, NOT_ACTED_ON if held_up else "") if part)
 
 

@@ -22,6 +22,8 @@ from bitgoeul.desired.drift import Difference, first_difference
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30.0
+# Ends what is said of a write that did not take.
+CHANGED_BACK = "another admission policy or webhook changes it"
 # Kinds without which nobody new is let into a namespace: they bound what is in it.
 BOUNDS = (NAMESPACE.kind, RESOURCE_QUOTA.kind)
 # Set by the server; an object that differs in nothing else has not changed.
@@ -77,7 +79,7 @@ class Unkept:
         if left is None:
             self.stands(wanted, part)
             return True
-        text = f"{place_of(wanted)}: {left}: another admission policy or webhook changes it"
+        text = f"{place_of(wanted)}: {left}: {CHANGED_BACK}"
         key = key_of(wanted, part)
         before = self._attempts.get(key)
         if before is None or before.text != text:
