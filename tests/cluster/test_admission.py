@@ -39,7 +39,7 @@ def test_a_request_that_does_not_fit_waits_and_says_what_is_short(world: World) 
     world.active("blue", {pool: 4})
     green = world.allocate("green", {pool: 6})
     status = world.await_phase(green, "Waiting")
-    message = f"needs 6 of {pool}, 4 available; 0 ahead; {NO_DATE}; 4 devices could start now"
+    message = f"needs 6 of {pool}, 4 available; {NO_DATE}; 4 devices could start now"
     assert "grant" not in status
     assert datetime.fromisoformat(status["queue"].pop("since")) == world.created(green)
     assert status["queue"] == {
@@ -80,7 +80,7 @@ def test_a_later_request_may_have_what_nobody_ahead_needs(world: World) -> None:
     world.active("blue", {short: 1})
     green = world.allocate("green", {short: 1, wide: 4})
     assert condition(world.await_phase(green, "Waiting"), "Admitted")["message"] == (
-        f"needs 1 of {short}, 0 available; 0 ahead; {NO_DATE}"
+        f"needs 1 of {short}, 0 available; {NO_DATE}"
     )
     world.active("red", {wide: 3})
     white = world.allocate("white", {wide: 2})
@@ -161,7 +161,7 @@ def test_growth_waits_while_what_is_held_stays(world: World) -> None:
         "Stalled": ("False", "WaitingForCapacity"),
     }
     assert condition(status, "Reconciling")["message"] == (
-        f"needs 2 of {pool}, 1 available; 0 ahead; {NO_DATE}; 1 device could start now"
+        f"needs 2 of {pool}, 1 available; {NO_DATE}; 1 device could start now"
     )
     assert status["queue"]["blockedBy"] == [{"pool": pool, "devices": 1}]
     assert world.limit(blue, pool) == 4
@@ -323,7 +323,7 @@ def test_a_pool_without_nodes_makes_wait(world: World) -> None:
     pool = world.declare_pool()
     blue = world.allocate("blue", {pool: 4})
     status = world.await_phase(blue, "Waiting")
-    assert condition(status, "Admitted")["message"] == f"needs 4 of {pool}, no node matches; 0 ahead; {NO_DATE}"
+    assert condition(status, "Admitted")["message"] == f"needs 4 of {pool}, no node matches; {NO_DATE}"
     eventually(lambda: condition(world.pool_status(pool), "Ready")["reason"] == "NoNodesMatch", "the pool says so too")
     world.nodes(pool)
     world.await_phase(blue, "Active")
@@ -337,7 +337,7 @@ def test_storage_is_granted_to_the_byte(world: World) -> None:
     status = world.await_phase(green, "Waiting")
     assert status["queue"]["blockedBy"] == [{"pool": disk, "size": "1"}]
     assert condition(status, "Admitted")["message"] == (
-        f"needs {6 * 2**40 + 1} of {disk}, 6Ti available; 0 ahead; {NO_DATE}; 6Ti could start now"
+        f"needs {6 * 2**40 + 1} of {disk}, 6Ti available; {NO_DATE}; 6Ti could start now"
     )
     world.edit(green, storage=[{"pool": disk, "size": "6Ti"}])
     world.await_phase(green, "Active")

@@ -177,17 +177,17 @@ def test_the_formal_service_is_promised(transcript: Transcript) -> None:
     [
         pytest.param(
             "dambi rngd×160 Waiting, position 1. WindowNotOpen: asks to start 2021-04-15 and needs 160 of rngd, 20 "
-            "available then; 0 ahead; earliest start 2024-01-01 when stage full-2024 of rngd begins",
+            "available then; earliest start 2024-01-01 when stage full-2024 of rngd begins",
             id="for more of what there is",
         ),
         pytest.param(
-            "hanbit h100×320 Waiting, position 1. WaitingForCapacity: needs 320 of h100, 0 available; 0 ahead; "
+            "hanbit h100×320 Waiting, position 1. WaitingForCapacity: needs 320 of h100, 0 available; "
             "earliest start 2024-01-01 when stage full-2024 of h100 begins",
             id="for what there is not yet",
         ),
         pytest.param(
             "nabi a100×80 Waiting, position 1. WindowNotOpen: asks to start 2021-04-15 and needs 80 of a100, 8 "
-            "available then; 0 ahead; earliest start 2022-01-02 when an earlier grant ends",
+            "available then; earliest start 2022-01-02 when an earlier grant ends",
             id="for the end of an earlier grant",
         ),
         pytest.param("onggi rngd×96 Waiting, position 2. WindowNotOpen:", id="behind somebody"),

@@ -161,7 +161,7 @@ def test_lost_capacity_kills_nobody(world: World) -> None:
     world.await_devices(pool, effective=4, granted=8, available=-4)
     green = world.allocate("green", {pool: 1})
     waiting = condition(world.await_phase(green, "Waiting"), "Admitted")
-    assert waiting["message"].startswith(f"needs 1 of {pool}, 0 available, 4 overcommitted; 0 ahead; no earliest start")
+    assert waiting["message"].startswith(f"needs 1 of {pool}, 0 available, 4 overcommitted; no earliest start")
     world.await_devices(pool, waiting=1)
     status = world.pool_status(pool)
     assert said(status, "Ready", "Overcommitted", "Exhausted") == {

@@ -175,7 +175,7 @@ def test_events_tell_what_has_changed(world: World) -> None:
     eventually(lambda: len(world.events(blue)) >= 4, "four Events")
     told = world.events(blue)
     assert told[:2] == [
-        ("Normal", "WaitingForCapacity", f"needs 2 of {pool}, 0 available; 0 ahead; {NO_DATE}"),
+        ("Normal", "WaitingForCapacity", f"needs 2 of {pool}, 0 available; {NO_DATE}"),
         enforced,
     ]
     assert told[2][1:] == (

@@ -67,7 +67,7 @@ def test_growth_that_waits_keeps_what_is_held() -> None:
     """All or nothing goes for the difference; what is held is no bargaining matter."""
     decision = decide([*CLUSTER, growing(), holder("big", a100=6)])
     assert (decision.met, decision.admitted, decision.grant) == (False, True, {A100: 4})
-    assert decision.message == f"needs 8 of a100, 6 available; 0 ahead; {NO_DATE}; 6 devices could start now"
+    assert decision.message == f"needs 8 of a100, 6 available; {NO_DATE}; 6 devices could start now"
     assert decision.queue is not None
     assert decision.queue.asked == {A100: 12}
     assert decision.queue.blocked_by == {A100: 2}
@@ -162,7 +162,7 @@ def make_heir(size: str, **fields: Any) -> Manifest:
 def test_kept_data_leaves_less_to_others() -> None:
     """90 of 100Ti are retained."""
     plan = plan_of([*CLUSTER, *KEPT, make_allocation(storage={"lustre": "20Ti"})])
-    message = f"needs 20Ti of lustre, 10Ti available; 0 ahead; {NO_DATE}; 10Ti could start now"
+    message = f"needs 20Ti of lustre, 10Ti available; {NO_DATE}; 10Ti could start now"
     assert plan.decisions["blue"].message == message
     assert plan.pools[LUSTRE] == PoolPlan(retained=90 * TI, available=10 * TI, waiting=20 * TI, waiters=1)
 
@@ -193,7 +193,7 @@ def test_an_heir_that_waits_moves_nothing() -> None:
     )
     decision = plan.decisions["heir"]
     assert (decision.met, decision.grant) == (False, {})
-    assert decision.message == f"needs 5Ti of lustre, 4Ti available; 0 ahead; {NO_DATE}; 4Ti could start now"
+    assert decision.message == f"needs 5Ti of lustre, 4Ti available; {NO_DATE}; 4Ti could start now"
     assert plan.pools[LUSTRE].retained == 90 * TI
 
 

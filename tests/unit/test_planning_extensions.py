@@ -82,7 +82,7 @@ def test_an_extension_that_does_not_fit_stays_asked_for() -> None:
     assert (decision.course, decision.met, decision.grant, end_of(decision)) == (Course.OPEN, True, {A100: 4}, 30)
     assert decision.reason is Reason.WAITING_FOR_CAPACITY
     assert decision.message == (
-        "extension to 2021-04-16 17:00Z does not fit: needs 4 of a100, 2 available from 2021-04-16 02:00Z on; 0 ahead; "
+        "extension to 2021-04-16 17:00Z does not fit: needs 4 of a100, 2 available from 2021-04-16 02:00Z on; "
         "it stays asked for"
     )
     assert decision.queue is not None
@@ -136,7 +136,7 @@ def test_an_end_that_passes_while_a_later_one_is_asked_for_closes() -> None:
     decision = decide([*CLUSTER, blue, wall], now=time(31))
     assert (decision.course, decision.passed, decision.evict) == (Course.CLOSED, False, False)
     assert decision.message == (
-        "extension to 2021-04-16 17:00Z does not fit: needs 8 of a100, 0 available from 2021-04-16 01:00Z on; 0 ahead; "
+        "extension to 2021-04-16 17:00Z does not fit: needs 8 of a100, 0 available from 2021-04-16 01:00Z on; "
         "earliest start 2021-04-16 07:00Z when an earlier grant ends, if nobody extends; it stays asked for"
     )
     assert decision.queue is not None

@@ -131,19 +131,19 @@ def test_the_queue_is_ordered_by_priority_age_and_name(
     [
         pytest.param(
             [holder("big", a100=14), waiter("blue", a100=8)],
-            f"needs 8 of a100, 2 available; 0 ahead; {NO_DATE}; 2 devices could start now",
+            f"needs 8 of a100, 2 available; {NO_DATE}; 2 devices could start now",
             {A100: 6},
             id="some are free",
         ),
         pytest.param(
             [holder("big", a100=15), waiter("blue", a100=8)],
-            f"needs 8 of a100, 1 available; 0 ahead; {NO_DATE}; 1 device could start now",
+            f"needs 8 of a100, 1 available; {NO_DATE}; 1 device could start now",
             {A100: 7},
             id="one is free",
         ),
         pytest.param(
             [holder("big", a100=16), waiter("blue", a100=8)],
-            f"needs 8 of a100, 0 available; 0 ahead; {NO_DATE}",
+            f"needs 8 of a100, 0 available; {NO_DATE}",
             {A100: 8},
             id="none is free",
         ),
@@ -155,19 +155,19 @@ def test_the_queue_is_ordered_by_priority_age_and_name(
         ),
         pytest.param(
             [holder("big", a100=20), waiter("blue", a100=8)],
-            f"needs 8 of a100, 0 available, 4 overcommitted; 0 ahead; {NO_DATE}",
+            f"needs 8 of a100, 0 available, 4 overcommitted; {NO_DATE}",
             {A100: 8},
             id="the pool owes already",
         ),
         pytest.param(
             [holder("big", a100=10, npu=4), waiter("blue", a100=8, npu=2)],
-            f"needs 8 of a100, 6 available; 2 of npu, 0 available; 0 ahead; {NO_DATE}",
+            f"needs 8 of a100, 6 available; 2 of npu, 0 available; {NO_DATE}",
             {A100: 2, NPU: 2},
             id="two pools are short, so there is no single way out",
         ),
         pytest.param(
             [holder("big", npu=3), waiter("blue", a100=8, npu=2)],
-            f"needs 2 of npu, 1 available; 0 ahead; {NO_DATE}; 1 device could start now",
+            f"needs 2 of npu, 1 available; {NO_DATE}; 1 device could start now",
             {NPU: 1},
             id="of two pools only the one that is short is spoken of",
         ),
@@ -176,13 +176,13 @@ def test_the_queue_is_ordered_by_priority_age_and_name(
                 make_allocation("big", storage={"lustre": "90Ti"}, grant={"storage": {"lustre": "90Ti"}}),
                 make_allocation(storage={"lustre": "20Ti"}),
             ],
-            f"needs 20Ti of lustre, 10Ti available; 0 ahead; {NO_DATE}; 10Ti could start now",
+            f"needs 20Ti of lustre, 10Ti available; {NO_DATE}; 10Ti could start now",
             {LUSTRE: 10 * TI},
             id="storage",
         ),
         pytest.param(
             [make_accelerator_pool("h100", "example.org/h"), waiter("blue", h100=8)],
-            f"needs 8 of h100, no node matches; 0 ahead; {NO_DATE}",
+            f"needs 8 of h100, no node matches; {NO_DATE}",
             {accelerator("h100"): 8},
             id="a pool without nodes",
         ),
@@ -192,13 +192,13 @@ def test_the_queue_is_ordered_by_priority_age_and_name(
                 make_node("h", "h100", 0, "example.org/h"),
                 waiter("blue", h100=8),
             ],
-            f"needs 8 of h100, its nodes show no device yet; 0 ahead; {NO_DATE}",
+            f"needs 8 of h100, its nodes show no device yet; {NO_DATE}",
             {accelerator("h100"): 8},
             id="a pool whose nodes have no devices yet",
         ),
         pytest.param(
             [make_accelerator_pool("h100", "example.org/h"), holder("big", h100=3), waiter("blue", h100=8)],
-            f"needs 8 of h100, no node matches, 3 overcommitted; 0 ahead; {NO_DATE}",
+            f"needs 8 of h100, no node matches, 3 overcommitted; {NO_DATE}",
             {accelerator("h100"): 8},
             id="a pool that lost all its nodes",
         ),
@@ -210,7 +210,7 @@ def test_the_queue_is_ordered_by_priority_age_and_name(
                 waiter("blue", h100=12),
             ],
             "needs 12 of h100, 8 available (8 of 16 devices are there now; 8 on nodes with taints that the pool does "
-            f"not tolerate); 0 ahead; {NO_DATE}; 8 devices could start now",
+            f"not tolerate); {NO_DATE}; 8 devices could start now",
             {accelerator("h100"): 4},
             id="a pool with tainted nodes",
         ),
@@ -219,7 +219,7 @@ def test_the_queue_is_ordered_by_priority_age_and_name(
                 make_accelerator_pool("h100", "example.org/h") | {"status": {"devices": {"highest": 16}}},
                 waiter("blue", h100=8),
             ],
-            f"needs 8 of h100, 0 available (0 of 16 devices are there now; no node matches); 0 ahead; {NO_DATE}",
+            f"needs 8 of h100, 0 available (0 of 16 devices are there now; no node matches); {NO_DATE}",
             {accelerator("h100"): 8},
             id="a pool whose nodes match no longer",
         ),
@@ -284,10 +284,7 @@ def test_a_message_does_not_change_when_somebody_behind_starts() -> None:
     objects = [*CLUSTER, holder("big", npu=1), ahead, waiter("small", a100=12)]
     first = plan_of(objects)
     assert first.decisions["small"].met
-    assert (
-        first.decisions["ahead"].message
-        == f"needs 4 of npu, 3 available; 0 ahead; {NO_DATE}; 3 devices could start now"
-    )
+    assert first.decisions["ahead"].message == f"needs 4 of npu, 3 available; {NO_DATE}; 3 devices could start now"
     assert plan_of(written_back(objects, first)).decisions == first.decisions
 
 
@@ -341,7 +338,7 @@ def test_who_waits_for_capacity_anyway_is_not_told_of_quotas() -> None:
     """A quota that is out of order for a second must not rewrite every waiter's status; but no way out is offered."""
     open_quota = [make_namespace("red"), make_quota("red", {"furiosa.ai/npu": 0, "lustre": "0"})]
     decision = decide([*CLUSTER, *open_quota, holder("big", a100=14), waiter("blue", a100=8)])
-    assert decision.message == f"needs 8 of a100, 2 available; 0 ahead; {NO_DATE}"
+    assert decision.message == f"needs 8 of a100, 2 available; {NO_DATE}"
 
 
 def test_an_overcommitted_pool_grants_nothing_new_and_takes_nothing_back() -> None:
@@ -401,7 +398,7 @@ def test_bytes_are_added_exactly() -> None:
     )
     assert plan.decisions["one-less"].met
     assert plan.decisions["last"].met
-    assert plan.decisions["z"].message == f"needs 1 of lustre, 0 available; 0 ahead; {NO_DATE}"
+    assert plan.decisions["z"].message == f"needs 1 of lustre, 0 available; {NO_DATE}"
     assert plan.pools[LUSTRE].granted == 10_700_000_000_000_000
 
 

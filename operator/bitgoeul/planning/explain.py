@@ -58,7 +58,7 @@ class Explainer:
         if not hindered and wait.unprepared:
             return Reason.WAITING_FOR_CAPACITY, preparing_text(self._pools[wait.unprepared[0]])
         way_out = "" if wait.unprepared else self._way_out(wait, hindered)
-        tail = f"; {wait.ahead} ahead{self._outlook(wait, hindered)}{way_out}"
+        tail = f"{ahead_text(wait.ahead)}{self._outlook(wait, hindered)}{way_out}"
         if wait.start > now:
             parts = [
                 f"{amount_text(pool, amount)} of {pool.name}, {free_text(pool, max(0, left))} available"
@@ -109,7 +109,10 @@ class Explainer:
             )
         length = "without an end" if until >= FOREVER else f"to {day(until)}"
         then = self._outlook(again, again.demand.need) if again else ""
-        return reason, f"extension {length} does not fit: {'; '.join(parts)}; {ahead} ahead{then}; it stays asked for"
+        return (
+            reason,
+            f"extension {length} does not fit: {'; '.join(parts)}{ahead_text(ahead)}{then}; it stays asked for",
+        )
 
     def _needs(self, hindered: Amounts, free: Amounts) -> str:
         parts = [
@@ -195,6 +198,11 @@ def away_text(pool: Pool) -> str:
     if not pool.nodes:
         parts.append(NO_NODE)
     return "; ".join(parts)
+
+
+def ahead_text(ahead: int) -> str:
+    """How many stand before one that waits; empty: nobody does."""
+    return f"; {ahead} ahead" if ahead else ""
 
 
 def plural(pool: PoolKey, amount: int) -> str:
