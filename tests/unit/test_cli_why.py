@@ -131,6 +131,11 @@ def test_what_fits_is_what_the_planner_would_give(objects: list[Manifest], fits:
             "kubectl edit apool npu", id="taints",
         ),
         pytest.param(
+            [make_accelerator_pool("npu", "furiosa.ai/npu"), holder("big", 16), waiter("blue", 1, a100=8, npu=8),
+             *make_nodes(1, "npu", resource="furiosa.ai/npu", taints=["sick:NoSchedule"])], Turn.ENGINEER,
+            "kubectl edit apool npu", id="taints, where another pool is short as well",
+        ),
+        pytest.param(
             [make_accelerator_pool("npu", "furiosa.ai/npu") | {"status": {"devices": {"highest": 8}}},
              waiter("blue", 1, npu=8)], Turn.ENGINEER,
             "kubectl get nodes --show-labels", id="no node any more",
@@ -231,6 +236,13 @@ def ended(**expiry: Any) -> list[Manifest]:
     return holding(record, window={"end": ahead(-2)}, expiry={"grace": "1h", **expiry})
 
 
+def ended_and_asking_again() -> list[Manifest]:
+    """Blue, which ended, and whose later end does not fit."""
+    objects = ended()
+    objects[0]["spec"]["window"] = {"end": ahead(9)}
+    return objects
+
+
 def leaving() -> list[Manifest]:
     """Blue on its way out."""
     objects = holding(recorded(-1))
@@ -260,6 +272,12 @@ ENGINEER = Turn.ENGINEER
             id="a namespace hangs after the end",
         ),
         pytest.param(
+            [*ended_and_asking_again(), holder("red", 16)],
+            Progress(message=GOING),
+            ENGINEER, "if it stays, remove what holds the namespace", "kubectl get namespace blue -o yaml",
+            id="a namespace hangs of one that waits to go on",
+        ),
+        pytest.param(
             ended(), Progress(message=f"2 pods {STILL_RUNNING}", draining=True),
             Turn.TENANT, "delete the pods that are left; what a disruption budget protects is deleted 10 minutes after "
             "draining began (status.drainStartedAt 2021-04-15 14:00Z)", "kubectl get pods,pdb -n blue",
@@ -276,7 +294,7 @@ ENGINEER = Turn.ENGINEER
             id="an end is held up by the clocks",
         ),
         pytest.param(
-            holding(recorded(-9, 1), window={"end": ahead(1)}, expiry={"notices": ["2h"]}),
+            holding(recorded(-9, 1), window={"end": ahead(1)}, expiry={"notice": ["2h"]}),
             Progress(ready=True, namespaces={"blue": True}, message=NOT_ACTED_ON),
             ENGINEER, "set the clock that is wrong", "bitgoeul doctor",
             id="by one of the clocks the end has come",

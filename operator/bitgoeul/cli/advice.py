@@ -156,10 +156,9 @@ def advice_for(reason: str, message: str = "", drain_started: int | None = None)
         message: What is said with the reason; the same reason may have causes that different people mend.
         drain_started: Since when pods are sent off; None: they are not.
     """
-    if NOT_ACTED_ON in message:
-        return CLOCKS_DIFFER
-    if going := GOING.search(message):
-        return advise_on_going(going[1], message)
+    held_up = advise_on_held_up(message)
+    if held_up is not None:
+        return held_up
     if reason == Reason.APPLY_FAILED:
         return advise_on_refused(message)
     if reason in (Reason.WINDOW_PASSED, Reason.WINDOW_ENDED) and drain_started is not None and STILL_RUNNING in message:
@@ -174,6 +173,14 @@ def drained_since(allocation: Allocation) -> int | None:
     """Since when pods are sent off after the end; None: they are not yet, or may stay."""
     recorded = allocation.recorded
     return allocation.drain_started if recorded is not None and recorded.drain_at is not None else None
+
+
+def advise_on_held_up(message: str) -> Advice | None:
+    """What is to be done where clocks or a namespace hold up an end, whatever the reason is; None: they do not."""
+    if NOT_ACTED_ON in message:
+        return CLOCKS_DIFFER
+    going = GOING.search(message)
+    return advise_on_going(going[1], message) if going else None
 
 
 def advise_on_going(namespace: str, message: str) -> Advice:

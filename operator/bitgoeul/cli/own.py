@@ -16,6 +16,7 @@ from bitgoeul.cli.advice import (
     Advice,
     Turn,
     advice_for,
+    advise_on_held_up,
     advise_on_lost,
     advise_without_date,
     drained_since,
@@ -164,7 +165,8 @@ def find_own(obj: Mapping[str, Any], offset: timedelta, *, lists: bool, pools: I
         )
     served = status["phase"] in (Phase.ACTIVE, Phase.EXPIRING) and not status.get("queue")
     reason, message = enforcement_headline(status) if served else headline_condition(status)
-    if hopeless(reason, status.get("queue") or {}):
+    held_up = advise_on_held_up(message)
+    if held_up is None and hopeless(reason, status.get("queue") or {}):
         advice = advise_without_date(message)
     else:
         advice = advice_for(reason, message, drained_since(allocation))

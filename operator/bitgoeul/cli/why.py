@@ -21,6 +21,7 @@ from bitgoeul.cli.advice import (
     Advice,
     Turn,
     advice_for,
+    advise_on_held_up,
     advise_on_lost,
     advise_without_date,
     drained_since,
@@ -246,6 +247,9 @@ def starts_now(snapshot: Snapshot, standing: Standing, ask: Amounts) -> bool:
 
 def advise(snapshot: Snapshot, standing: Standing, decision: Decision, reason: str, message: str) -> Advice:
     """Whose turn it is, and what they do."""
+    held_up = advise_on_held_up(message)
+    if held_up is not None:
+        return held_up
     entry = decision.queue
     if entry is None or reason not in (Reason.WAITING_FOR_CAPACITY, Reason.BLOCKED_BY_EARLIER, Reason.WINDOW_NOT_OPEN):
         return advice_for(reason, message, drained_since(standing.allocation))
@@ -259,14 +263,15 @@ def advise(snapshot: Snapshot, standing: Standing, decision: Decision, reason: s
     if entry.earliest is None and decision.promised is None:
         advice = advise_without_date(message)
         return NO_ROOM if advice is NO_DATE and standing.allocation.terms.end is not None else advice
-    return advice_for(reason, message)
+    return advice_for(reason)
 
 
 def pool_at_issue(snapshot: Snapshot, standing: Standing, decision: Decision) -> PoolKey | None:
-    """The pool to look at first: one that is on hold, else one that is short, else the first asked for."""
+    """The pool to look at first: one on hold, else one that is short, tainted ones first, else any."""
     asked = [key for key in (*standing.allocation.ask, *standing.charged) if key in snapshot.pools]
     stopped = [key for key in asked if snapshot.pools[key].stop is not StopPolicy.NONE]
     short = list(decision.queue.blocked_by) if decision.queue else []
+    short.sort(key=lambda key: key not in snapshot.pools or not snapshot.pools[key].capacity.tainted)
     return next(iter([*(stopped if decision.reason is Reason.POOL_ON_HOLD else ()), *short, *asked]), None)
 
 
