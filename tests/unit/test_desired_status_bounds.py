@@ -19,9 +19,16 @@ from tests.unit.builders import NOW, make_accelerator_pool
 
 amounts = st.one_of(st.integers(0, 2**70), st.sampled_from([0, MOST, MOST + 1, 12 * 10**18, 10**24]))
 differences = st.one_of(amounts, amounts.map(lambda amount: -amount))
-capacities = st.builds(Capacity, amounts, amounts, amounts, amounts, amounts, st.one_of(st.none(), amounts)).filter(
-    lambda capacity: capacity.schedulable >= 0
-)
+capacities = st.builds(
+    Capacity,
+    installed=amounts,
+    not_ready=amounts,
+    cordoned=amounts,
+    tainted=amounts,
+    unhealthy=amounts,
+    reserve=amounts,
+    planned=st.one_of(st.none(), amounts),
+).filter(lambda capacity: capacity.schedulable >= 0)
 entries = st.builds(
     CalendarEntry, at=st.integers(0, 10**13), available=differences, change=differences, cause=st.just("a stage begins")
 )
