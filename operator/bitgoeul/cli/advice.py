@@ -176,7 +176,7 @@ def drained_since(allocation: Allocation) -> int | None:
 
 
 def advise_on_held_up(message: str) -> Advice | None:
-    """What is to be done where clocks or a namespace hold up an end, whatever the reason is; None: they do not."""
+    """Give advice where clocks or a namespace hold up an end, whatever the reason is; None: they do not."""
     if NOT_ACTED_ON in message:
         return CLOCKS_DIFFER
     going = GOING.search(message)
@@ -184,13 +184,13 @@ def advise_on_held_up(message: str) -> Advice | None:
 
 
 def advise_on_going(namespace: str, message: str) -> Advice:
-    """What is to be done where a namespace does not go."""
+    """Give advice where a namespace does not go."""
     advice = UNSERVED if "NamespaceDeletionDiscoveryFailure" in message else HELD
     return replace(advice, command=advice.command.format(namespace=namespace))
 
 
 def advise_on_refused(message: str) -> Advice:
-    """What is to be done where something could not be written, or does not stand as it was written."""
+    """Give advice where something could not be written, or does not stand as it was written."""
     if absent := ABSENT_ROLE.search(message):
         role = shlex.quote(absent[1]).replace("{", "{{").replace("}", "}}")
         text = "make the ClusterRole, or take it out of spec.members"
@@ -201,7 +201,7 @@ def advise_on_refused(message: str) -> Advice:
 
 
 def advise_on_pods_left(drain_started: int) -> Advice:
-    """What is to be done where pods outlast the drain at the end of a grant."""
+    """Give advice where pods outlast the drain at the end of a grant."""
     text = (
         "delete the pods that are left; what a disruption budget protects is deleted 10 minutes after draining began "
         f"(status.drainStartedAt {day(drain_started)})"
@@ -210,13 +210,13 @@ def advise_on_pods_left(drain_started: int) -> Advice:
 
 
 def advise_without_date(message: str) -> Advice:
-    """What is to be done where no date is known at which enough comes free."""
+    """Give advice where no date is known at which enough comes free."""
     if UNTOLERATED in message:
         return TAINTED
     return NO_DEVICES if NO_NODE in message else NO_DATE
 
 
 def advise_on_lost(pool: str, there: int, granted: int) -> Advice:
-    """What is to be done where a pool of a holder has fewer devices than are granted from it."""
+    """Give advice where a pool of a holder has fewer devices than are granted from it."""
     text = f"granted, but {pool} has {there} of {granted} granted devices now; pods that start now may stay Pending"
     return Advice(Turn.ENGINEER, text, f"kubectl describe apool {pool}")
