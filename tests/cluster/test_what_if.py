@@ -84,7 +84,7 @@ def test_a_new_allocation_is_tried_and_nothing_changes(
     assert rows.keys() == {big, waits}
     assert (rows[big]["subject"], rows[big]["before"], rows[big]["after"]["starts"]) == (True, None, end)
     assert (rows[waits]["before"]["starts"], rows[waits]["movesSeconds"]) == (end, 48 * 3600)
-    assert found["summary"] == {"later": 1, "earlier": 0, "refused": 0, "text": "1 starts later"}
+    assert found["summary"] == {"later": 1, "earlier": 0, "refused": 0, "mayBeLate": 0, "text": "1 starts later"}
     lines = asker.table("plan", "-f", file)
     assert lines[0].split() == ["ALLOCATION", "ORGANIZATION", "PRIORITY", "ASKS", "BEFORE", "AFTER", "MOVES"]
     assert [line.split()[0] for line in lines[1:3]] == [big, waits]

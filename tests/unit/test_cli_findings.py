@@ -279,10 +279,10 @@ def test_only_namespaces_with_claims_keep_data() -> None:
     """Those without are told, and are no reason to act."""
     kept = [make_namespace(name, retained=True) for name in ("a", "b")]
     found = find("retained", objects={**WELL.objects, NAMESPACE: kept, RESOURCE_QUOTA: [claimed("a"), claimed("b", 0)]})
-    text = "data of deleted allocations is kept, and charged, in a; 1 namespace without claims is kept, too"
+    text = "data of deleted allocations is kept, and charged, in a; kept, too, without claims: b"
     assert (found.verdict, found.found) == (Verdict.WARN, text)
     found = find("retained", objects={**WELL.objects, NAMESPACE: kept, RESOURCE_QUOTA: []})
-    text = "no data of deleted allocations is kept; 2 namespaces without claims are kept, too"
+    text = "no data of deleted allocations is kept; kept, too, without claims: a, b"
     assert (found.verdict, found.found) == (Verdict.OK, text)
 
 

@@ -325,8 +325,8 @@ def check_retained(evidence: Evidence) -> Finding:
     claiming = {one["metadata"]["namespace"] for one in evidence.objects.get(RESOURCE_QUOTA, ()) if has_claims(one)}
     # Where quotas may not be read, nobody knows that there is none.
     data = [one for one in kept if one in claiming or RESOURCE_QUOTA not in evidence.objects]
-    empty = len(kept) - len(data)
-    rest = f"; {count(empty, 'namespace')} without claims {'is' if empty == 1 else 'are'} kept, too" if empty else ""
+    bare = [one for one in kept if one not in data]
+    rest = f"; kept, too, without claims: {named(bare)}" if bare else ""
     if data:
         found = f"data of deleted allocations is kept, and charged, in {named(data)}{rest}"
         return Finding(name, Verdict.WARN, found, f"kubectl get namespaces -l {RETAINED_LABEL}=true")

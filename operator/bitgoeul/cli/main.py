@@ -94,7 +94,8 @@ def main(arguments: list[str] | None = None) -> None:
     prepare_streams()
     try:
         code = cli.main(arguments, prog_name=called_as(sys.argv[0]), standalone_mode=False)
-        sys.stdout.flush()  # here, where it can be told that it did not succeed
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where it can be told that it did not succeed
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:
