@@ -199,7 +199,7 @@ def _scaled(value: int, suffixes: dict[str, int], base: int) -> str:
 
 
 def _tenths(value: int, power: int, down: bool) -> int:
-    """How many tenths of a binary unit a value is, whatever its sign."""
+    """Return how many tenths of a binary unit a value is, whatever its sign."""
     unit: int = 1024**power
     return (abs(value) * 10 + (0 if down else unit // 2)) // unit
 

@@ -19,7 +19,7 @@ LONG_DELETION = timedelta(minutes=1)
 
 
 def check_pods(evidence: Evidence) -> Finding:
-    """Whether tenants can have what they were granted: their allocations tell of pods that no node takes."""
+    """Check whether tenants can have what they were granted: allocations tell of pods that no node takes."""
     name = "pods"
     allocations = evidence.objects.get(TENANT_ALLOCATION)
     if allocations is None:
@@ -32,7 +32,7 @@ def check_pods(evidence: Evidence) -> Finding:
 
 
 def check_allocations(evidence: Evidence) -> Finding:
-    """Whether an allocation cannot be enforced, or has been in deletion for longer than that takes as a rule."""
+    """Check whether an allocation cannot be enforced, or is in deletion for longer than that takes as a rule."""
     name = "enforced"
     if TENANT_ALLOCATION not in evidence.objects:
         if TENANT_ALLOCATION in evidence.unserved:
@@ -48,7 +48,7 @@ def check_allocations(evidence: Evidence) -> Finding:
 
 
 def hindrance(allocation: Object, now: datetime) -> str:
-    """What holds up an allocation that is granted or goes; empty: nothing does, or it only waits."""
+    """Return what holds up an allocation that is granted or goes; empty: nothing does, or it only waits."""
     deleted = allocation["metadata"].get("deletionTimestamp")
     if deleted and now - datetime.fromisoformat(deleted) > LONG_DELETION:
         return f"in deletion since {deleted}"

@@ -1,4 +1,4 @@
-"""What ``bitgoeul plan`` says about consequences: how many pods, who, which namespaces and data, and when."""
+"""Puts what ``bitgoeul plan`` says about consequences: how many pods, who, which namespaces and data, when."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What was found in namespaces; a namespace that is absent could not be looked into."""
+    """Holds what was found in namespaces; a namespace that is absent could not be looked into."""
 
     pods: Mapping[str, list[Object]] = field(default_factory=dict)
     claims: Mapping[str, list[Object]] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()  # plurals of what the reader may not list
 
     def evicted(self, evictions: Sequence[Eviction]) -> list[int | None]:
-        """How many pods each means, of those that run now; one that goes earlier counts there. None: not counted."""
+        """Count the pods that each means, of those that run now; one that goes earlier counts there. None: unknown."""
         counts: list[int | None] = [None] * len(evictions)
         gone: set[str] = set()
         for number, one in in_time(enumerate(evictions)):

@@ -142,10 +142,9 @@ def lost(snapshot: Snapshot, plan: Plan, standing: Standing) -> Advice | None:
 
 def command_for(advice: Advice, allocation: Allocation, pool: PoolKey | None) -> str:
     """The command of an advice about an allocation, and the pool at issue."""
-    first = allocation.shares[0].namespace if allocation.shares else allocation.name
     return advice.command.format(
         name=allocation.name,
-        namespace=first,
+        namespace=allocation.shares[0].namespace if allocation.shares else allocation.name,
         pool=pool.name if pool else "POOL",
         kind="apool" if pool is None or pool.kind is PoolKind.ACCELERATORS else "spool",
     )
