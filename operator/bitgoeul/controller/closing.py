@@ -20,7 +20,7 @@ from bitgoeul.cluster.kinds import TENANT_ALLOCATION
 from bitgoeul.controller.clock import NOT_ACTED_ON, Clocks
 from bitgoeul.controller.enforcement import LowerGrant
 from bitgoeul.controller.eviction import Eviction
-from bitgoeul.controller.holdings import Holdings, positive
+from bitgoeul.controller.holdings import Holdings
 from bitgoeul.controller.namespaces import NamespaceKeeper
 from bitgoeul.controller.rounds import Round, has_begun
 from bitgoeul.controller.takedown import Takedown
@@ -150,8 +150,7 @@ class Closing:
     async def _give_back(self, entry: Entry, owned: Iterable[Entry], current: Round) -> bool:
         """Lower status.grant to what is still held in truth; True while devices are."""
         allocation: Allocation = entry.view
-        held = await self._holdings.in_truth(owned, allocation, current)
-        lowered = positive({pool: min(amount, held.get(pool, 0)) for pool, amount in allocation.granted.items()})
+        lowered = await self._holdings.of_grant(owned, allocation, current)
         if lowered != dict(allocation.granted):
             await self._lower_grant(entry, lowered)
         return any(pool.kind is PoolKind.ACCELERATORS for pool in lowered)

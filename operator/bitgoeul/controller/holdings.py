@@ -83,6 +83,11 @@ class Holdings:
             parts.append(at_least(self.of(namespace, allocation, current).floor, held))
         return added(parts)
 
+    async def of_grant(self, namespaces: Iterable[Entry], allocation: Allocation, current: Round) -> dict[PoolKey, int]:
+        """Return what of status.grant is still held in truth, without the zeros."""
+        held = await self.in_truth(namespaces, allocation, current)
+        return positive({pool: min(amount, held.get(pool, 0)) for pool, amount in allocation.granted.items()})
+
     def in_use(self, allocation: Allocation, current: Round) -> dict[PoolKey, int]:
         """What quotas have counted, and what pods hold beyond it, over all namespaces of an allocation."""
         used: dict[PoolKey, int] = {}

@@ -20,7 +20,7 @@ from bitgoeul.controller.closing import Closing
 from bitgoeul.controller.corrections import Corrections
 from bitgoeul.controller.enforcement import Enforcement
 from bitgoeul.controller.eviction import Eviction
-from bitgoeul.controller.holdings import Holdings, positive
+from bitgoeul.controller.holdings import Holdings
 from bitgoeul.controller.lingering import Lingering
 from bitgoeul.controller.namespaces import NamespaceKeeper, NamespaceTakenError
 from bitgoeul.controller.planner import Planner
@@ -246,8 +246,7 @@ class Tenants:
         owned = list(self._cache.owned_namespaces(allocation.uid).values())
         if not allocation.granted or not all(self._keeper.quotas.proves(namespace) for namespace in owned):
             return
-        held = await self._holdings.in_truth(owned, allocation, current)
-        lowered = positive({pool: min(amount, held.get(pool, 0)) for pool, amount in allocation.granted.items()})
+        lowered = await self._holdings.of_grant(owned, allocation, current)
         if lowered != dict(allocation.granted):
             await self._lower_grant(entry, lowered)
 
