@@ -131,7 +131,9 @@ def test_a_life_ends_in_order(world: World) -> None:
     told = ["NoticeGiven", "WindowPassed", "WindowPassed", "DataDeleted"]  # the end, and when all is drained
 
     def all_told() -> bool:
-        return [reason for _, reason, _ in world.events(blue) if reason in told] == told
+        found = world.events(blue)
+        assert [reason for _, reason, _ in found if reason in told] == told, found
+        return True
 
     eventually(all_told, "each turn of its life is an Event")
     world.delete(TENANT_ALLOCATION, blue)

@@ -276,14 +276,14 @@ def claimed(namespace: str, claims: int = 1) -> Manifest:
 
 
 def test_only_namespaces_with_claims_keep_data() -> None:
-    """Those without are told, and are no reason to act."""
+    """Those without are told apart: nothing is charged for them."""
     kept = [make_namespace(name, retained=True) for name in ("a", "b")]
     found = find("retained", objects={**WELL.objects, NAMESPACE: kept, RESOURCE_QUOTA: [claimed("a"), claimed("b", 0)]})
-    text = "data of deleted allocations is kept, and charged, in a; kept, too, without claims: b"
+    text = "data of deleted allocations is kept, and charged, in a; namespaces of deleted allocations are kept without data: b"
     assert (found.verdict, found.found) == (Verdict.WARN, text)
     found = find("retained", objects={**WELL.objects, NAMESPACE: kept, RESOURCE_QUOTA: []})
-    text = "no data of deleted allocations is kept; kept, too, without claims: a, b"
-    assert (found.verdict, found.found) == (Verdict.OK, text)
+    text = "namespaces of deleted allocations are kept without data: a, b"
+    assert (found.verdict, found.found) == (Verdict.WARN, text)
 
 
 def test_what_holds_an_allocation_up_is_told() -> None:

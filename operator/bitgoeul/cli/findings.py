@@ -317,7 +317,7 @@ def check_quotas(evidence: Evidence) -> Finding:
 
 
 def check_retained(evidence: Evidence) -> Finding:
-    """Whether data of deleted allocations is kept, which is charged to its pool."""
+    """Whether namespaces of deleted allocations are kept, and which of them hold data, charged to its pool."""
     name = "retained"
     if NAMESPACE not in evidence.objects:
         return unread(name, "list namespaces")
@@ -326,11 +326,12 @@ def check_retained(evidence: Evidence) -> Finding:
     # Where quotas may not be read, nobody knows that there is none.
     data = [one for one in kept if one in claiming or RESOURCE_QUOTA not in evidence.objects]
     bare = [one for one in kept if one not in data]
-    rest = f"; kept, too, without claims: {named(bare)}" if bare else ""
-    if data:
-        found = f"data of deleted allocations is kept, and charged, in {named(data)}{rest}"
-        return Finding(name, Verdict.WARN, found, f"kubectl get namespaces -l {RETAINED_LABEL}=true")
-    return Finding(name, Verdict.OK, f"no data of deleted allocations is kept{rest}")
+    told = [f"data of deleted allocations is kept, and charged, in {named(data)}"] if data else []
+    # Nothing is charged for these, and yet each name stays taken until somebody deletes the namespace.
+    told += [f"namespaces of deleted allocations are kept without data: {named(bare)}"] if bare else []
+    if told:
+        return Finding(name, Verdict.WARN, "; ".join(told), f"kubectl get namespaces -l {RETAINED_LABEL}=true")
+    return Finding(name, Verdict.OK, "no data of deleted allocations is kept")
 
 
 def has_claims(quota: Object) -> bool:
