@@ -11,6 +11,8 @@ import math
 from datetime import UTC, datetime, timedelta
 
 from bitgoeul.cluster.kinds import NAMESPACE, TENANT_ALLOCATION
+from bitgoeul.local.launcher import ControlPlane
+from tests.cluster.admin import History
 from tests.cluster.scenario import World, condition, is_true, said
 from tests.cluster.waiting import eventually
 
@@ -138,6 +140,23 @@ def test_a_life_ends_in_order(world: World) -> None:
     eventually(all_told, "each turn of its life is an Event")
     world.delete(TENANT_ALLOCATION, blue)
     world.await_gone(TENANT_ALLOCATION, blue)
+
+
+def test_a_new_pool_tells_nothing_of_what_is_over(world: World, control_plane: ControlPlane) -> None:
+    """Each quota gets a limit for it, also that of one that is Expired, which stays so meanwhile: no phase, no Event."""
+    pool = world.pool(devices=8)
+    blue = world.active("blue", {pool: 8}, window={"end": soon(600)}, expiry={"grace": "0s"})
+    world.edit(blue, window={"end": soon(1)})
+    world.await_phase(blue, "Expired")
+    told = world.events(blue)
+    with History(control_plane, TENANT_ALLOCATION.path()) as history:
+        others = [world.pool(f"other-{number}", devices=1) for number in range(3)]
+        for other in others:
+            world.await_limit(blue, other, 0)
+        world.await_phase(world.allocate("green", {pool: 8}), "Active")  # a pass later
+    phases = {change.obj["status"]["phase"] for change in history.changes() if change.name == blue}
+    assert phases <= {"Expired"}
+    assert world.events(blue) == told
 
 
 def test_data_is_kept_where_the_policy_does_not_say_delete(world: World) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from bitgoeul.api.conditions import Reason
+from bitgoeul.api.conditions import Phase, Reason
 from bitgoeul.api.tenant_allocation import Member, MemberRole
 from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.client import Api
@@ -29,7 +29,7 @@ from bitgoeul.desired.allocation_status import Place, Progress
 from bitgoeul.desired.namespace import going_text
 from bitgoeul.desired.role_bindings import within
 from bitgoeul.desired.world import NamespaceTarget
-from bitgoeul.planning.allocations import Allocation
+from bitgoeul.planning.allocations import Allocation, Amounts
 from bitgoeul.planning.decisions import Decision
 from bitgoeul.planning.life import Course, Halt
 from bitgoeul.planning.moments import date
@@ -100,8 +100,9 @@ class Closing:
         if erasing:
             for name in open_ones:
                 await self._takedown.finish(closed(name, allocation), current.world, delete=True)
-        rest = await self._give_back(entry, owned.values(), current) if settled else True
-        drained = settled and not pods and not rest
+        rest = await self._give_back(entry, owned.values(), current) if settled else holds_devices(allocation.granted)
+        # A limit for a pool that is new unsettles each quota; what is drained already stays so.
+        drained = (settled or is_expired(entry)) and not pods and not rest
         places = {name: Place(allocation.place_uids.get(name, ""), held) for name, held in allocation.placed.items()}
         places |= {name: Place(found.uid, allocation.placed.get(name, {})) for name, found in owned.items()}
         return Progress(
@@ -109,7 +110,7 @@ class Closing:
             message=self._message(owned, pods, erasing=erasing, held_up=held_up and (decision.evict or due)),
             namespaces=dict.fromkeys(places, False),
             places=places,
-            draining=(not drained and (decision.evict or erasing or not settled)) or (due and bool(open_ones)),
+            draining=not settled or (not drained and (decision.evict or erasing)) or (due and bool(open_ones)),
             drained=drained,
         )
 
@@ -153,7 +154,7 @@ class Closing:
         lowered = await self._holdings.of_grant(owned, allocation, current)
         if lowered != dict(allocation.granted):
             await self._lower_grant(entry, lowered)
-        return any(pool.kind is PoolKind.ACCELERATORS for pool in lowered)
+        return holds_devices(lowered)
 
     @staticmethod
     def _message(owned: Mapping[str, Entry], pods: int, *, erasing: bool, held_up: bool) -> str:
@@ -168,6 +169,16 @@ class Closing:
 def closed(name: str, allocation: Allocation) -> NamespaceTarget:
     """A namespace in which nothing new may begin; what is there stays."""
     return NamespaceTarget(name, allocation.name, allocation.uid, closed=True)
+
+
+def holds_devices(grant: Amounts) -> bool:
+    """Whether a grant is of more than storage."""
+    return any(pool.kind is PoolKind.ACCELERATORS for pool in grant)
+
+
+def is_expired(entry: Entry) -> bool:
+    """Whether an allocation's status says that all is drained after its end."""
+    return (entry.obj.get("status") or {}).get("phase") == Phase.EXPIRED
 
 
 def evicted_since(decision: Decision) -> datetime | None:
