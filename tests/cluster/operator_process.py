@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import bitgoeul
-from tests.cluster.waiting import eventually
+from tests.cluster.waiting import PATIENCE_SECONDS, eventually
 
 # The same code as the tests import, wherever it comes from.
 SOURCE = Path(bitgoeul.__file__).parents[1]
@@ -21,7 +21,11 @@ START_SECONDS = 90
 # By its own limits it ends within 7 s, also where nothing answers. One that waited for an answer would take 10 s.
 STOP_SECONDS = 9
 # The kernel ends it with us, even if we are killed ourselves. 1 is PR_SET_PDEATHSIG, 9 is SIGKILL.
-RUN = "import ctypes; ctypes.CDLL(None).prctl(1, 9); from bitgoeul.cli.main import main; main()"
+RUN = (
+    "import ctypes, faulthandler, signal; ctypes.CDLL(None).prctl(1, 9); faulthandler.register(signal.SIGUSR1); "
+    "from bitgoeul.cli.main import main; main()"
+)
+STACKS = "most recent call first"  # what faulthandler says above each stack
 
 
 class OperatorProcess:
@@ -100,6 +104,16 @@ class OperatorProcess:
             return False
 
         eventually(said, f"the operator says {text!r}", seconds)
+
+    def wait_for_end(self, seconds: float = PATIENCE_SECONDS) -> int:
+        """Wait until it has ended by itself, and give its exit code; an AssertionError with its log when it goes on."""
+        assert self._process is not None, "not started yet"
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGUSR1)
+            eventually(lambda: STACKS in self.said(), "it says where its threads are")
+            raise AssertionError(f"the operator has not ended within {seconds:g} s:\n{self.said()}") from None
 
     def stop(self) -> int:
         """End it as Kubernetes would, and give its exit code; AssertionError when it takes longer than promised."""

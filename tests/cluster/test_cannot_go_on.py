@@ -19,7 +19,6 @@ from tests.cluster.faults import Launch, make_kubeconfig
 from tests.cluster.faulty_proxy import FaultyProxy
 from tests.cluster.operator_process import RUN, SOURCE
 from tests.cluster.scenario import World
-from tests.cluster.waiting import eventually
 
 pytest_plugins = ["tests.cluster.fault_fixtures"]
 
@@ -117,8 +116,7 @@ def test_a_watch_that_ends_for_good(fault_world: World, proxy: FaultyProxy, laun
     proxy.refused = {"GET /apis/storage.k8s.io/v1/storageclasses": (404, "not here")}
     proxy.close_to_watches()
     proxy.open_to_watches()
-    eventually(lambda: not operator.alive, "it ends")
-    assert operator.exit_code == 1
+    assert operator.wait_for_end() == 1
     assert operator.said().splitlines()[-1].startswith("Error: cannot go on: ")
 
 

@@ -17,7 +17,6 @@ from bitgoeul.cluster.kinds import CLUSTER_ROLE_BINDING, NAMESPACE
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.admin import Admin
 from tests.cluster.faults import Launch, make_kubeconfig
-from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.scenario import World
 from tests.cluster.waiting import eventually
 
@@ -139,13 +138,8 @@ def test_credentials_that_stay_refused_end_it(
     standby.wait_for("standing by: ")
     accounts.delete("gone")
     for operator in (leader, standby):
-        await_end(operator)
-        assert operator.exit_code == 1
+        assert operator.wait_for_end(ENDING_SECONDS) == 1
         lines = operator.said().splitlines()
         assert lines[-1].startswith(REFUSED), lines[-1]
         assert "Traceback" not in operator.said()
         assert len(lines) < ENDING_SECONDS * 8, "more than a line a second about each trouble"
-
-
-def await_end(operator: OperatorProcess) -> None:
-    eventually(lambda: not operator.alive, "it ends", ENDING_SECONDS)

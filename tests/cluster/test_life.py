@@ -143,7 +143,7 @@ def test_a_life_ends_in_order(world: World) -> None:
 
 
 def test_a_new_pool_tells_nothing_of_what_is_over(world: World, control_plane: ControlPlane) -> None:
-    """Each quota gets a limit for it, also that of one that is Expired, which stays so meanwhile: no phase, no Event."""
+    """Each quota gets a limit for it, also that of one that is Expired: no other phase meanwhile, and no Event."""
     pool = world.pool(devices=8)
     blue = world.active("blue", {pool: 8}, window={"end": soon(600)}, expiry={"grace": "0s"})
     world.edit(blue, window={"end": soon(1)})

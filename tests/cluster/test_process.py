@@ -149,8 +149,7 @@ def test_a_kind_that_is_removed_ends_it(plane: ControlPlane, fault_world: World,
         kubectl("delete", "crd", REMOVED, "--timeout=90s")
     finally:
         install_crds(kubectl)
-    eventually(lambda: not operator.alive, "it ends")
-    assert operator.exit_code == 1
+    assert operator.wait_for_end() == 1
     assert operator.said().splitlines()[-1].startswith("Error: cannot go on: ")
     # Where a watch begins anew just then, kopf is the first to notice, and names the kind before the last line.
     assert "storagepool" in operator.said().lower()

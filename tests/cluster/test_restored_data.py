@@ -17,7 +17,6 @@ from tests.cluster.faults import bring_back_api_server
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.scenario import World, open_world
-from tests.cluster.waiting import eventually
 
 
 @pytest.fixture
@@ -64,8 +63,7 @@ def test_a_restored_backup_ends_it_before_anything_is_written(
         assert operator.pid == pid
 
         without_etcd(plane, backup, data)
-        eventually(lambda: not operator.alive, "it ends")
-        assert operator.exit_code == 1
+        assert operator.wait_for_end() == 1
         last = operator.said().splitlines()[-1]
         assert last.startswith("Error: cannot go on: the API server has older data than was seen")
         assert world.grant(edited) == {pool: 3}, "it has written before it noticed"

@@ -16,7 +16,6 @@ from tests.cluster.faulty_proxy import FaultyProxy
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.operator_process import RUN, SOURCE, OperatorProcess
 from tests.cluster.scenario import World
-from tests.cluster.waiting import eventually
 
 pytest_plugins = ["tests.cluster.fault_fixtures"]
 
@@ -36,10 +35,6 @@ def writes_of(operator: OperatorProcess) -> dict[str, float]:
 
 def is_leading(operator: OperatorProcess) -> bool:
     return "leading as " in operator.said()
-
-
-def await_end(operator: OperatorProcess) -> None:
-    eventually(lambda: not operator.alive, "the process ends")
 
 
 def holder(world: World) -> str:
@@ -134,7 +129,7 @@ def test_a_leader_that_was_paused_writes_nothing_any_more(
         fault_world.await_grant(tenant, {pool: 5})
         fault_world.ask(tenant, {pool: 2})
         fault_world.await_grant(tenant, {pool: 2})
-    await_end(first)
+    first.wait_for_end()
     assert "leads now" in first.said()
     assert first.said().splitlines()[-1].startswith("Error: ")
     writers = [write.client for write in proxy.writes]

@@ -279,7 +279,7 @@ def test_only_namespaces_with_claims_keep_data() -> None:
     """Those without are told apart: nothing is charged for them."""
     kept = [make_namespace(name, retained=True) for name in ("a", "b")]
     found = find("retained", objects={**WELL.objects, NAMESPACE: kept, RESOURCE_QUOTA: [claimed("a"), claimed("b", 0)]})
-    text = "data of deleted allocations is kept, and charged, in a; namespaces of deleted allocations are kept without data: b"
+    text = "data of deleted allocations is kept, and charged, in a; kept without data: b"
     assert (found.verdict, found.found) == (Verdict.WARN, text)
     found = find("retained", objects={**WELL.objects, NAMESPACE: kept, RESOURCE_QUOTA: []})
     text = "namespaces of deleted allocations are kept without data: a, b"

@@ -326,9 +326,10 @@ def check_retained(evidence: Evidence) -> Finding:
     # Where quotas may not be read, nobody knows that there is none.
     data = [one for one in kept if one in claiming or RESOURCE_QUOTA not in evidence.objects]
     bare = [one for one in kept if one not in data]
+    # Nothing is charged for those without data, and yet each name stays taken until somebody deletes the namespace.
     told = [f"data of deleted allocations is kept, and charged, in {named(data)}"] if data else []
-    # Nothing is charged for these, and yet each name stays taken until somebody deletes the namespace.
-    told += [f"namespaces of deleted allocations are kept without data: {named(bare)}"] if bare else []
+    if bare:
+        told.append(f"{'' if data else 'namespaces of deleted allocations are '}kept without data: {named(bare)}")
     if told:
         return Finding(name, Verdict.WARN, "; ".join(told), f"kubectl get namespaces -l {RETAINED_LABEL}=true")
     return Finding(name, Verdict.OK, "no data of deleted allocations is kept")
