@@ -64,14 +64,19 @@ def launch(plane: ControlPlane, tmp_path: Path) -> Iterator[Launch]:
     """
     Starts operators by name; what still runs at the end is killed.
 
-    ``launch(name, kubeconfig, *options, leading=True)``; without a kubeconfig it is the administrator's.
+    ``launch(name, kubeconfig, *options, leading=True, prelude="")``; without a kubeconfig it is the administrator's.
     """
     with ExitStack() as stack:
 
         def start(
-            name: str = "operator", kubeconfig: Path | None = None, *options: str, leading: bool = True
+            name: str = "operator",
+            kubeconfig: Path | None = None,
+            *options: str,
+            leading: bool = True,
+            prelude: str = "",
         ) -> OperatorProcess:
-            process = OperatorProcess(kubeconfig or plane.kubeconfig, tmp_path / f"{name}.log", *options)
+            log = tmp_path / f"{name}.log"
+            process = OperatorProcess(kubeconfig or plane.kubeconfig, log, *options, prelude=prelude)
             stack.push(process)
             process.start(leading=leading)
             return process

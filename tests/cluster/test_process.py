@@ -33,6 +33,24 @@ CROWD = 20
 REMOVED = "storagepools.bitgoeul.dev"
 IDLE_SECONDS = 20.0
 RESTART_SECONDS = 6.0  # from the moment it leads: it has listed and decided, and listed once more for what it missed
+# What kopf's watch does when it is cut off while it begins.
+STUCK_WATCH = """
+import asyncio, bitgoeul.controller.operator as operator
+from bitgoeul.errors import ClusterError
+async def holds_on(*_, **__):
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+operator.watch = holds_on
+"""
+REMOVED_KIND = """
+async def is_removed(_):
+    await asyncio.sleep(3)
+    raise ClusterError("a kind was removed")
+operator.until_a_kind_is_removed = is_removed
+"""
 
 
 @contextlib.contextmanager
@@ -53,6 +71,16 @@ def test_sigterm_ends_it_in_the_midst_of_work(fault_world: World, launch: Launch
     fault_world.await_phase(tenants[0], "Active")
     assert operator.stop() == 0
     assert operator.said().splitlines()[-1].endswith("stopped")
+
+
+def test_it_ends_although_a_watch_never_lets_go(launch: Launch) -> None:
+    """In the promised time at SIGTERM, and soon when it cannot go on."""
+    operator = launch(prelude=STUCK_WATCH)
+    assert operator.stop() == 0
+    assert operator.said().splitlines()[-1].endswith("stopped")
+    operator = launch("ends", prelude=STUCK_WATCH + REMOVED_KIND)
+    assert operator.wait_for_end() == 1
+    assert operator.said().splitlines()[-1] == "Error: cannot go on: a kind was removed"
 
 
 def test_sigterm_ends_it_while_the_api_server_is_away(fault_world: World, plane: ControlPlane, launch: Launch) -> None:

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 STUCK = """\
 import asyncio
 from bitgoeul.cli import run
@@ -20,16 +22,23 @@ async def holds_on():
 async def work():
     asyncio.create_task(holds_on())
     await asyncio.sleep(0)
-    raise run.give_up("cannot go on: a kind was removed")
+    ENDING
 
 run.LAST_SECONDS = 0.1
 asyncio.run(work())
 """
 
 
-def test_it_ends_although_something_never_lets_go() -> None:
+@pytest.mark.parametrize(
+    ("ending", "code", "said"),
+    [
+        ('raise run.give_up("cannot go on: a kind was removed")', 1, "Error: cannot go on: a kind was removed\n"),
+        ("run.end_in_any_case(0)", 0, ""),
+    ],
+)
+def test_it_ends_although_something_never_lets_go(ending: str, code: int, said: str) -> None:
     """With the reason in its last line; who waits for the loop would wait for ever."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", STUCK]
+    command = [sys.executable, "-c", STUCK.replace("ENDING", ending)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stderr) == (1, "Error: cannot go on: a kind was removed\n")
+    assert (done.returncode, done.stderr) == (code, said)

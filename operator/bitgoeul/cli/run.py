@@ -30,7 +30,7 @@ from bitgoeul.errors import ClusterError, QuantityError, UserError
 
 log = logging.getLogger("bitgoeul")
 
-LAST_SECONDS = 5.0  # for the loop to end what still runs in it
+LAST_SECONDS = 2.0  # for the loop to end what still runs in it
 
 
 def read_offset(_: click.Context, __: click.Parameter, value: str) -> timedelta:
@@ -134,23 +134,30 @@ async def operate(kubeconfig: str | None, context: str | None, options: Options)
             give_up("a defect of the operator; ending, to start afresh")
             raise
     log.info("stopped")
+    end_in_any_case(0)
 
 
 def give_up(message: str) -> UserError:
+    """The error to end with; the process ends by it in any case."""
+    end_in_any_case(1, f"Error: {' '.join(message.split())}")
+    return UserError(message)
+
+
+def end_in_any_case(code: int, last_line: str = "") -> None:
     """
-    The error to end with. The process ends by it in any case, also where something in the loop never lets go.
+    See to it that the process ends soon, also where something in the loop never lets go.
 
     A watch of kopf's that is cut off while it begins waits for new credentials for ever. All that matters is done.
     """
 
     def end() -> None:
-        click.echo(f"Error: {' '.join(message.split())}", err=True)
-        os._exit(1)
+        if last_line:
+            click.echo(last_line, err=True)
+        os._exit(code)
 
     timer = threading.Timer(LAST_SECONDS, end)
     timer.daemon = True  # one that ends by itself does not wait for it
     timer.start()
-    return UserError(message)
 
 
 def complain(stop: asyncio.Event, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

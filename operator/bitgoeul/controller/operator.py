@@ -236,10 +236,10 @@ class Operator:
             await self._server.stop()
         stop_watch.set()
         _, pending = await asyncio.wait([watching], timeout=SHUTDOWN_SECONDS)
-        for task in pending:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        if pending:
+            watching.cancel()
+            # Not for as long as it takes: what holds on to a watch may do so for ever.
+            await asyncio.wait([watching], timeout=SHUTDOWN_SECONDS)
 
     async def _lead(self) -> None:
         """Begin to act: from a fresh list, since whoever led before may have written until just now."""
