@@ -8,11 +8,13 @@ import tarfile
 from datetime import UTC, datetime
 from typing import Any
 
+import click
 import pytest
 
 from bitgoeul.api.names import ALLOCATION_UID_ANNOTATION
 from bitgoeul.cli.bundle import Bundle, pack
-from bitgoeul.cli.redact import LEFT_OUT, People, redacted
+from bitgoeul.cli.redact import ARGUMENT, LEFT_OUT, People, redacted
+from bitgoeul.cli.run import run
 from bitgoeul.cluster.kinds import DEPLOYMENT, NAMESPACE, POD, ROLE_BINDING, STORAGE_CLASS, TENANT_ALLOCATION
 from tests.unit.builders import make_allocation
 
@@ -116,6 +118,10 @@ def test_of_annotations_only_ours_keep_their_values() -> None:
         ("--workers=4", "--workers=4"),
         ("--clock-offset=-24h", "--clock-offset=-24h"),
         ("--verbose", "--verbose"),
+        ("--allowed-cluster-role=kubeflow-edit", "--allowed-cluster-role=kubeflow-edit"),
+        ("--trial-pod-image=harbor.example:5000/pause:3.10", "--trial-pod-image=harbor.example:5000/pause:3.10"),
+        ("--trial-pod-request=cpu=100m", "--trial-pod-request=cpu=100m"),
+        ("--trial-pod-annotation=example.org/pass=word", LEFT_OUT),
         ("--workers=4 --x", LEFT_OUT),
         ("--kubeconfig=/x", LEFT_OUT),
         ("plain", LEFT_OUT),
@@ -133,6 +139,13 @@ def test_of_arguments_only_known_ones_stay(argument: str, expected: str) -> None
     )
     for content in contents:
         assert content == {"containers": [{"name": "operator", "args": [expected], "env": []}]}
+
+
+def test_each_option_of_the_operator_is_known() -> None:
+    """But where a kubeconfig is, and what people make up."""
+    options = {option.opts[-1]: option for option in run.params if isinstance(option, click.Option)}
+    for name in options.keys() - {"--kubeconfig", "--context", "--trial-pod-label", "--trial-pod-annotation"}:
+        assert ARGUMENT.fullmatch(name if options[name].is_flag else f"{name}=value"), name
 
 
 def test_parameters_of_a_class_lose_their_values() -> None:

@@ -61,6 +61,7 @@ from bitgoeul.cluster.kinds import (
 from bitgoeul.cluster.lease import runs_in
 from bitgoeul.controller.clock import MOST_SKEW_SECONDS
 from bitgoeul.controller.preflight import check_version
+from bitgoeul.controller.unkept import CHANGED_BACK
 from bitgoeul.desired.admission_policies import build_pool_policies, policy_name
 from bitgoeul.desired.drift import differs
 from bitgoeul.desired.tenant_policies import POLICY_NAME, build_tenant_policies
@@ -227,7 +228,7 @@ def unkept(allocations: Iterable[Object]) -> dict[str, str]:
     for obj in allocations:
         for one in (obj.get("status") or {}).get("conditions") or ():
             failed = one.get("type") == ConditionType.PROVISIONED and one.get("reason") == Reason.APPLY_FAILED
-            if failed and "although" in one.get("message", ""):
+            if failed and CHANGED_BACK in one.get("message", ""):
                 found[obj["metadata"]["name"]] = str(one["message"])
     return found
 

@@ -43,9 +43,10 @@ METADATA = (
 )
 # Of others only the name stays: people and tools put anything there, a whole object with its secrets too.
 ANNOTATIONS = (ALLOCATION_UID_ANNOTATION, ALLOWED_ROLES_ANNOTATION, CLOCK_OFFSET_ANNOTATION, CLOSED_ANNOTATION)
-# Arguments of the operator's container; what else stands there may be anything.
+# Arguments of the operator's container; what else stands there may be anything, and so may values that people choose.
 ARGUMENT = re.compile(
-    r"run|-v|--verbose|--(metrics-host|metrics-port|namespace|workers|clock-offset|log-format)(=[\w.:-]*)?"
+    r"run|-v|--verbose|--(metrics-host|metrics-port|namespace|workers|clock-offset|log-format|allowed-cluster-role)"
+    r"(=[\w.:-]*)?|--trial-pod-(image|request|limit)=[\w.:/@=-]*"
 )
 CONTAINER = ("name", "image", "imagePullPolicy", "ports", "resources", "securityContext")
 CONTAINER_STATUS = ("name", "ready", "restartCount", "started", "state", "lastState", "image")

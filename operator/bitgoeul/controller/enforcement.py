@@ -35,7 +35,7 @@ from bitgoeul.planning.allocations import Allocation, Amounts, at_least, total
 from bitgoeul.planning.checks import amount_text
 from bitgoeul.planning.decisions import Decision
 from bitgoeul.planning.moments import date, moment
-from bitgoeul.planning.pools import PoolKey, PoolKind
+from bitgoeul.planning.pools import PoolKind
 
 LowerGrant = Callable[[Entry, Amounts], Awaitable[None]]
 
@@ -305,10 +305,7 @@ class Enforcement:
         if all(amount <= ask.get(pool, 0) for pool, amount in allocation.granted.items()):
             return {}
         owned = self._cache.owned_namespaces(allocation.uid)
-        held = await self._holdings.in_truth(owned.values(), allocation, current)
-        lowered: dict[PoolKey, int] = positive(
-            {pool: max(ask.get(pool, 0), min(amount, held.get(pool, 0))) for pool, amount in allocation.granted.items()}
-        )
+        lowered = await self._holdings.of_grant(owned.values(), allocation, current, ask)
         if lowered != dict(allocation.granted):
             await self._lower_grant(entry, lowered)
         return positive({pool: amount - ask.get(pool, 0) for pool, amount in lowered.items()})

@@ -5,6 +5,7 @@ What an allocation's namespaces have in truth: by their quotas, and where someth
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from bitgoeul.api.names import QUOTA_NAME
@@ -19,6 +20,8 @@ from bitgoeul.planning.allocations import Allocation, Amounts, at_least
 from bitgoeul.planning.observed import whole
 from bitgoeul.planning.pods import devices_of, summed
 from bitgoeul.planning.pools import PoolKey, accelerator
+
+NO_AMOUNTS: Amounts = MappingProxyType({})
 
 
 class Holdings:
@@ -83,10 +86,14 @@ class Holdings:
             parts.append(at_least(self.of(namespace, allocation, current).floor, held))
         return added(parts)
 
-    async def of_grant(self, namespaces: Iterable[Entry], allocation: Allocation, current: Round) -> dict[PoolKey, int]:
-        """Return what of status.grant is still held in truth, without the zeros."""
+    async def of_grant(
+        self, namespaces: Iterable[Entry], allocation: Allocation, current: Round, ask: Amounts = NO_AMOUNTS
+    ) -> dict[PoolKey, int]:
+        """Return what of status.grant is asked for, or still held in truth, without the zeros."""
         held = await self.in_truth(namespaces, allocation, current)
-        return positive({pool: min(amount, held.get(pool, 0)) for pool, amount in allocation.granted.items()})
+        return positive(
+            {pool: max(ask.get(pool, 0), min(amount, held.get(pool, 0))) for pool, amount in allocation.granted.items()}
+        )
 
     def in_use(self, allocation: Allocation, current: Round) -> dict[PoolKey, int]:
         """What quotas have counted, and what pods hold beyond it, over all namespaces of an allocation."""
