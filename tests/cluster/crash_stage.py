@@ -26,7 +26,8 @@ from tests.cluster.waiting import eventually
 
 GPU = "nvidia.com/gpu"
 NPU = "example.org/npu"
-DEVICES = {GPU: 8, NPU: 24}
+# Of the second as many as a deletion has writes, retries under load included, and that twice.
+DEVICES = {GPU: 8, NPU: 40}
 CAPACITIES = (
     Capacity(f"requests.{GPU}", ("accelerators", "a100"), DEVICES[GPU], GPU),
     Capacity(f"requests.{NPU}", ("accelerators", "crowd"), DEVICES[NPU], NPU),

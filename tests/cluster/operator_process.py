@@ -21,10 +21,9 @@ START_SECONDS = 90
 # By its own limits it ends within 7 s, also where nothing answers. One that waited for an answer would take 10 s.
 STOP_SECONDS = 9
 # The kernel ends it with us, even if we are killed ourselves. 1 is PR_SET_PDEATHSIG, 9 is SIGKILL.
-RUN = (
-    "import ctypes, faulthandler, signal; ctypes.CDLL(None).prctl(1, 9); faulthandler.register(signal.SIGUSR1); "
-    "from bitgoeul.cli.main import main; main()"
-)
+RUN = "import ctypes; ctypes.CDLL(None).prctl(1, 9); from bitgoeul.cli.main import main; main()"
+# Has it say at SIGUSR1 where its threads are.
+SHOW_STACKS = "import faulthandler, signal; faulthandler.register(signal.SIGUSR1); "
 STACKS = "most recent call first"  # what faulthandler says above each stack
 
 
@@ -43,7 +42,7 @@ class OperatorProcess:
         self._command = [
             sys.executable,
             "-c",
-            prelude + RUN,
+            SHOW_STACKS + prelude + RUN,
             "run",
             f"--kubeconfig={kubeconfig}",
             "--metrics-port=0",
