@@ -135,6 +135,15 @@ def defaults(schema: Manifest, path: tuple[str | int, ...] = ()) -> Iterator[tup
         yield from defaults(child, (*path, name))
 
 
+def empties(value: Any, schema: Manifest, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The places of all lists that may stand there with nothing in them."""
+    for name, child in value.items() if isinstance(value, dict) else ():
+        below = schema.get("properties", {}).get(name, {})
+        if isinstance(child, list) and not below.get("minItems"):
+            yield (*path, name)
+        yield from empties(child, below, (*path, name))
+
+
 def without(spec: Manifest, path: tuple[str | int, ...]) -> Manifest:
     changed = copy.deepcopy(spec)
     node: Any = changed
@@ -159,6 +168,9 @@ def variants(kind: str) -> list[Manifest]:
     paths = [path for path in optional(full, schema) if ".".join(map(str, (kind, *path))) not in NEEDED]
     specs = [full, *(without(full, path) for path in paths)]
     specs += [stating(full, path, value) for path, value in defaults(schema)]
+    specs += [
+        stating(full, path, []) for path in empties(full, schema) if ".".join(map(str, (kind, *path))) not in NEEDED
+    ]
     specs.append({name: full[name] for name in schema["required"]} | LEAST[kind])
     return [make(kind, f"{kind.lower()}-{number}", spec) for number, spec in enumerate(specs)]
 

@@ -24,6 +24,7 @@ from bitgoeul.cluster.kinds import (
 from tests.cluster.api_objects import Manifest, make
 from tests.cluster.asking import Asker, hours_ahead
 from tests.cluster.faults import Finished, forget_lease
+from tests.cluster.kubectl import Kubectl
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.scenario import World
 from tests.cluster.waiting import eventually
@@ -101,6 +102,37 @@ def test_a_new_allocation_is_tried_and_nothing_changes(
 
     eventually(nothing_changes, "every object stays as it was")
     assert world.find(TENANT_ALLOCATION, big) is None
+
+
+def test_a_file_is_tried_as_kubectl_would_apply_it(world: World, alone: None, asker: Asker, kubectl: Kubectl) -> None:
+    """What somebody has set since by kubectl patch stays, and what the file no longer says goes."""
+    pool = world.pool(devices=8)
+    obj = allocation(world.name("blue"), pool, 4, priority=300)
+    blue = obj["metadata"]["name"]
+    kubectl("apply", "-f", asker.file(obj))
+    world.await_phase(blue, "Active")
+    kubectl("patch", "ta", blue, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    world.await_phase(blue, "Suspended")
+    del obj["spec"]["priority"]
+    file = asker.file(obj)
+    row = by_name(asker.json("plan", "-f", file))[blue]
+    assert (row["after"]["phase"], row["priority"]) == ("Suspended", 100)
+    kubectl("apply", "-f", file)
+    spec = world.get(TENANT_ALLOCATION, blue)["spec"]
+    assert (spec["suspend"], spec["priority"]) == (True, 100)
+
+
+def test_what_a_suspension_takes_is_free_at_once(
+    world: World, alone: None, asker: Asker, full: tuple[str, str, str]
+) -> None:
+    """Whoever waits for it starts; and so it is when it is done."""
+    _, holder, waits = full
+    spec = world.get(TENANT_ALLOCATION, holder)["spec"]
+    found = asker.json("plan", "-f", asker.file(make("TenantAllocation", holder, {**spec, "suspend": True})))
+    row = by_name(found)[waits]
+    assert (row["after"]["phase"], row["earlier"], found["summary"]["later"]) == ("Active", True, 0)
+    world.edit(holder, suspend=True)
+    world.await_phase(waits, "Active")
 
 
 def test_an_allocation_can_be_made_up(alone: None, asker: Asker, full: tuple[str, str, str]) -> None:

@@ -424,6 +424,34 @@ def test_a_change_that_has_to_wait_leaves_a_namespace_once_it_is_granted() -> No
     assert told(found)[0] == "blue  evicts 1 pod once it is granted (namespace dev is left)"
 
 
+def test_a_namespace_that_goes_by_a_later_edit_is_told_with_that_edit() -> None:
+    """One that is suspended keeps what it does not ask for any more, until it goes on."""
+    delete: dict[str, Any] = {"expiry": {"deletionPolicy": "Delete"}}
+    train: dict[str, Any] = {"namespaces": [SPEC["namespaces"][0]]}
+    assert edited(cluster(suspend=True, **delete), **train).namespaces == ()
+    resumed = edited(cluster(suspend=True, **delete, **train), suspend=False)
+    assert [(one.name, one.fate) for one in resumed.namespaces] == [("dev", "deleted")]
+    assert [(one.namespace, one.amount) for one in resumed.data] == [("dev", TIB)]
+    assert edited(cluster(**delete, **train), window={"end": hour(300)}).namespaces == ()
+
+
+def test_a_namespace_that_goes_sooner_or_with_its_data_is_told() -> None:
+    """Where that is known already, and is not to be dated, a change by which it goes at once is news; so is Delete."""
+    others = make_allocation(
+        "green", storage={"lustre": "80Ti"}, grant={"storage": {"lustre": "80Ti"}}, status=make_record(0)
+    )
+    there = [others, *make_held("green", {"lustre": "80Ti"})]
+    train: dict[str, Any] = {"namespaces": [{"name": "train"}], "expiry": {"deletionPolicy": "Delete"}}
+    waits = [*cluster(**train), *there]
+    blue = next(obj for obj in waits if obj["metadata"]["name"] == "blue")
+    blue["spec"]["storage"] = [{"pool": "lustre", "size": "100Ti"}]
+    assert edited(waits, priority=200).namespaces == ()
+    sooner = edited(waits, storage=[{"pool": "lustre", "size": "15Ti"}])
+    assert [(one.name, one.at) for one in sooner.namespaces] == [("dev", moment(NOW))]
+    kept = cluster(**train | {"expiry": {"deletionPolicy": "Retain"}})
+    assert ("dev", "deleted", moment(NOW)) in [(one.name, one.fate, one.at) for one in edited(kept, **train).namespaces]
+
+
 def test_a_pool_that_drains_tells_of_its_holders() -> None:
     """They are suspended, and evicted after their grace; the change of a pool that moves nothing says nothing."""
     drained = {**POOL["spec"], "stopPolicy": "HoldAndDrain"}

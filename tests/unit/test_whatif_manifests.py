@@ -149,6 +149,22 @@ def test_a_moment_stays_the_text_that_it_is() -> None:
         ALLOCATION + "  compute: {cpu: 1.5}\n", "spec.compute.cpu: 1.5: must be a number of CPU cores such as",
         id="a fraction without quotes",
     ),
+    pytest.param(
+        allocation(organization={"name": False, "class": "SME"}),
+        "spec.organization.name: False: must be text: put it in quotes", id="a truth value for a text",
+    ),
+    pytest.param(
+        allocation(organization={"name": "x", "class": "SME", "region": 800}),
+        "spec.organization.region: 800: must be text: put it in quotes", id="a number for a text",
+    ),
+    pytest.param(
+        allocation(organization={"name": ["x"], "class": "SME"}), "spec.organization.name: ['x']: must be text",
+        id="a list for a text",
+    ),
+    pytest.param(
+        POOL.replace("product: a100", "product: y"),
+        "spec.nodeSelector.example.org/product: True: must be text: put it in quotes", id="a truth value in a map",
+    ),
     pytest.param(ALLOCATION + "  priority: !!int on\n", "line 7, column 13: not YAML: 'on' is no int", id="a bad tag"),
     pytest.param(ALLOCATION + "  ~: 1\n", "not YAML: a key must be a text; put ~ in quotes", id="nothing for a key"),
     pytest.param(ALLOCATION + "  <<: 1\n", "not YAML: << needs a mapping", id="a number merged"),

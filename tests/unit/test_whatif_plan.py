@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -14,9 +15,9 @@ from bitgoeul.planning.moments import day, moment
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import accelerator
 from bitgoeul.planning.snapshot import Observed, Snapshot
-from bitgoeul.whatif.changes import change, made_up
+from bitgoeul.whatif.changes import LAST_APPLIED, as_applied, change, made_up
 from bitgoeul.whatif.comparison import Comparison, Shortage, compare, outcomes
-from bitgoeul.whatif.future import carry_over, open_snapshot, play
+from bitgoeul.whatif.future import carry_over, open_snapshot, play, settled
 from bitgoeul.whatif.manifests import Manifest
 from tests.unit.builders import (
     GPU,
@@ -83,7 +84,9 @@ def answer(objects: list[Obj], *manifests: Manifest) -> Comparison:
     observed = observe(objects)
     changed = change(observed, manifests, live(objects), NOW)
     subjects = [one.name for one in manifests if one.kind == "TenantAllocation"]
-    return compare(planned(observed), planned(changed), subjects, whole=changed == observed)
+    before, (snapshot, plan) = planned(observed), planned(changed)
+    given_back = settled(snapshot, plan, before[0])
+    return compare(before, (given_back, make_plan(given_back)), subjects, whole=changed == observed)
 
 
 def planned(observed: Observed) -> Any:
@@ -100,12 +103,70 @@ def date_in(days: float) -> str:
     return day(moment(NOW + days * DAY))
 
 
+@pytest.mark.parametrize(
+    ("noted", "wanted", "spec"),
+    [
+        pytest.param({"a": 1}, {"a": 2}, {"a": 2, "since": 1, "deep": {"b": 1, "c": 2}}, id="what others set stays"),
+        pytest.param({"a": 1, "since": 0}, {"a": 1}, {"a": 1, "deep": {"b": 1, "c": 2}}, id="what was said goes"),
+        pytest.param(
+            {"deep": {"b": 1}}, {"deep": {"d": 3}}, {"a": 1, "since": 1, "deep": {"c": 2, "d": 3}}, id="below"
+        ),
+        pytest.param({"deep": [1, 2]}, {"deep": [3]}, {"a": 1, "since": 1, "deep": [3]}, id="a list as a whole"),
+        pytest.param(None, {"a": 2}, {"a": 2}, id="never applied so"),
+        pytest.param("nonsense", {"a": 2}, {"a": 2}, id="an annotation that says nothing"),
+    ],
+)
+def test_a_file_is_merged_as_kubectl_merges_it(noted: Any, wanted: Obj, spec: Obj) -> None:
+    """By what it said the last time, and what somebody has changed since."""
+    annotations = {} if noted is None else {LAST_APPLIED: json.dumps({"spec": noted})}
+    present = {"metadata": {"annotations": annotations}, "spec": {"a": 1, "since": 1, "deep": {"b": 1, "c": 2}}}
+    file = Manifest("file", "TenantAllocation", "blue", wanted)
+    assert as_applied(file, present).spec == spec
+    assert as_applied(file, None) is file
+
+
 def test_without_a_change_all_who_wait_are_shown() -> None:
     """And nobody is delayed; who has what it asks for, or gets it at once, is left out."""
     found = answer(CLUSTER)
     waits = f"waits until {date_in(30)}"
     assert told(found) == {"waits": (waits, waits)}
     assert found.summary == "nobody is delayed"
+
+
+@pytest.mark.parametrize(
+    ("spec", "starts"),
+    [
+        pytest.param({"suspend": True}, True, id="suspended"),
+        pytest.param({"suspend": True, "expiry": {**AT_ONCE, "workload": "Keep"}}, False, id="suspended, pods stay"),
+        pytest.param({"window": {"end": (NOW - DAY).isoformat()}}, True, id="ended"),
+        pytest.param(
+            {"window": {"end": (NOW - DAY).isoformat()}, "expiry": {"grace": "24h"}}, False, id="in its grace"
+        ),
+    ],
+)
+def test_what_a_change_takes_at_once_is_free(spec: Obj, starts: bool) -> None:
+    """Nobody has tried to evict yet: pods that are asked go, and do not count as overdue."""
+    found = answer(CLUSTER, manifest(CLUSTER[2], **spec))
+    assert told(found).get("waits", ("", ""))[1].startswith("starts now") is starts
+    assert found.later == 0
+
+
+def test_what_hangs_already_stays_held() -> None:
+    """Only what the change asks back is reckoned to come."""
+    held, *rest = active("held", 6, -1)
+    cluster = [POOL, NODE, held, *rest, waiter("waits", 4, created=1, window={"duration": "240h"})]
+    found = answer(cluster, manifest(held, priority=1))
+    assert "waits" not in told(found)
+
+
+@pytest.mark.parametrize(("used", "starts"), [(3, True), (6, False)])
+def test_a_shrink_gives_back_what_is_not_in_use(used: int, starts: bool) -> None:
+    """What pods use goes after the grace, at a time that plans do not know."""
+    [held, *_] = active("held", 6, 30)
+    there = make_held("held", {GPU: 6}, {GPU: used}, pools=["a100"])
+    cluster = [POOL, NODE, held, *there, waiter("waits", 4, created=1, window={"duration": "240h"})]
+    found = answer(cluster, manifest(held, accelerators=[{"pool": "a100", "devices": 4}]))
+    assert told(found).get("waits", ("", ""))[1].startswith("starts now") is starts
 
 
 def test_a_new_allocation_that_goes_first_delays_those_behind() -> None:

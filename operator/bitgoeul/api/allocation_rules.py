@@ -63,6 +63,11 @@ ACCESS_MODES = Rule(
     message="ReadWriteOncePod cannot stand beside other access modes",
 )
 
+DISTINCT_NOTICES = Rule(
+    rule="self.distinct().size() == self.size()",
+    message="each notice must be there once",
+)
+
 COMPUTE = (
     Rule(
         rule="has(self.cpu) || has(self.memory)",

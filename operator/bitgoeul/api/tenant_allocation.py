@@ -273,7 +273,9 @@ class Expiry(ApiModel):
                 ],
                 ...,
             ],
-            ListType("set"),
+            # No set: of an empty one nobody is noted as owner, and the first apply by another manager drops it.
+            ListType("atomic"),
+            allocation_rules.DISTINCT_NOTICES,
             Field(max_length=4),
         ]
         | None

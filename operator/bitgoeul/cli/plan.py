@@ -30,10 +30,10 @@ from bitgoeul.planning.moments import day, moment
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import accelerator
 from bitgoeul.planning.snapshot import Observed, Snapshot
-from bitgoeul.whatif.changes import Live, change, made_up
+from bitgoeul.whatif.changes import Live, as_applied, change, made_up
 from bitgoeul.whatif.comparison import Comparison, compare
 from bitgoeul.whatif.consequences import consequences
-from bitgoeul.whatif.future import carry_over, open_snapshot, play
+from bitgoeul.whatif.future import carry_over, open_snapshot, play, settled
 from bitgoeul.whatif.manifests import Manifest, Skipped, read_manifests
 
 LONGEST_DURATION = "87600h"  # as the API has it
@@ -90,6 +90,7 @@ def plan(
     manifests = read_files(files)
     picture = read_picture(target)
     until = read_time(at, picture.now) if at is not None else None
+    manifests = [as_applied(one, picture.live.get((one.kind, one.name))) for one in manifests]
     if manifests:
         ask_cluster(target, lambda api: check_with_server(api, manifests, picture.live))
     observed = change(picture.observed, manifests, picture.live, picture.wall)
@@ -249,6 +250,9 @@ def ask(picture: Picture, changed: Observed, manifests: Iterable[Manifest], unti
             return Answer(compare(before, planned(past), subjects, whole=True))
         before, after = planned(past), planned(carry_over(open_snapshot(changed, until, picture.wall), past))
     losses = consequences(before, after)
+    later = settled(*after, before[0])
+    if later is not after[0]:
+        after = planned(later)
     return Answer(compare(before, after, subjects, whole=unchanged, touched=losses), losses)
 
 

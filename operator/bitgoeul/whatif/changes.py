@@ -4,6 +4,7 @@ A cluster with changes that nobody has made: new and changed objects put into wh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +16,8 @@ from bitgoeul.planning.snapshot import Observed
 from bitgoeul.whatif.manifests import Manifest
 
 MADE_UP = "what-if"
+# Where kubectl notes what it applied last.
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 # Kind and name → the object as the API server has it.
 Live = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -47,6 +50,35 @@ def change(observed: Observed, manifests: Iterable[Manifest], live: Live, create
         storage_pools=tuple(storage_pools.values()),
         allocations=tuple(allocations.values()),
     )
+
+
+def as_applied(manifest: Manifest, present: Mapping[str, Any] | None) -> Manifest:
+    """
+    What ``kubectl apply`` makes of a file and the live object.
+
+    What the file does not say stays as somebody has set it since, as with ``kubectl patch``, unless the file that was
+    applied last said it. Without kubectl's note of that the file counts alone, as with server-side apply by one owner.
+    """
+    try:
+        noted = json.loads(((present or {})["metadata"].get("annotations") or {})[LAST_APPLIED])["spec"]
+    except (LookupError, TypeError, ValueError):
+        return manifest
+    live = (present or {}).get("spec")
+    if not isinstance(noted, Mapping) or not isinstance(live, Mapping):
+        return manifest
+    return replace(manifest, spec=merged(noted, manifest.spec, live))
+
+
+def merged(noted: Mapping[str, Any], wanted: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge three ways, by the rules of a JSON merge patch: a list is replaced as a whole."""
+    result = {key: value for key, value in live.items() if key in wanted or key not in noted}
+    for key, value in wanted.items():
+        below = live.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            before = noted.get(key)
+            value = merged(before if isinstance(before, Mapping) else {}, value, below)
+        result[key] = value
+    return result
 
 
 def applied(manifest: Manifest, present: Mapping[str, Any] | None, created: datetime) -> dict[str, Any]:

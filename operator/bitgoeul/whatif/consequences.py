@@ -218,11 +218,22 @@ def _of(was: _View, now: _View) -> Consequences:
 
 
 def _left(was: _View, now: _View) -> list[str]:
-    """Namespaces that the change drops: none of one that is refused, or whose grant is not in force."""
-    if now.decision.course is not Course.OPEN or now.refused:
-        return []
-    dropped = was.shares.keys() - now.shares.keys()
-    return [name for name in was.namespaces if name in dropped]
+    """Namespaces that go because nobody asks for them, and would not go without the change, or later, or with data."""
+    before = _leaving(was)
+    deletes = now.allocation.terms.delete and not was.allocation.terms.delete
+    return [name for name, at in _leaving(now).items() if name not in before or deletes or _sooner(at, before[name])]
+
+
+def _leaving(view: _View) -> dict[str, int | None]:
+    """
+    Namespaces that an allocation has and does not ask for, and when each goes; None: nobody can say.
+
+    None of one that is refused, or that has nothing in force and asks for nothing: it keeps all until it goes on.
+    """
+    goes_on = view.decision.course is Course.CLOSED and view.decision.queue is not None
+    if view.refused or not (view.decision.course is Course.OPEN or goes_on):
+        return {}
+    return {name: view.granted_at for name in view.namespaces if name not in view.shares}
 
 
 def _fate(now: _View, name: str) -> tuple[Fate, int | None, str]:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from bitgoeul.errors import UserError
 from bitgoeul.planning.allocations import Amounts
+from bitgoeul.planning.decisions import Plan
 from bitgoeul.planning.life import Course, look
 from bitgoeul.planning.moments import day, moment
 from bitgoeul.planning.plan import make_plan
@@ -85,6 +86,43 @@ def given_back(standing: Standing, snapshot: Snapshot) -> Amounts:
     if not drained or not (standing.allocation.terms.drain or life.passed):
         return {}
     return {pool: amount for pool, amount in standing.charged.items() if pool.kind is PoolKind.ACCELERATORS}
+
+
+def settled(snapshot: Snapshot, plan: Plan, before: Snapshot) -> Snapshot:
+    """
+    A snapshot of a changed cluster after what the change asks back at once was given back, as its pods do when asked.
+
+    Args:
+        plan: Of the changed cluster.
+        before: Without the change: what should have been given back in it already stays held.
+    """
+    known = {standing.allocation.uid: standing for standing in before.standings}
+
+    def after_it(standing: Standing) -> Standing:
+        was = known.get(standing.allocation.uid)
+        if was is None or given_back(was, before):
+            return standing
+        gone = given_back(standing, snapshot)
+        if gone:
+            return without(standing, gone)
+        decision = plan.decisions[standing.allocation.name]
+        shrinks = was.allocation.ask != standing.allocation.ask
+        return lowered(standing) if shrinks and decision.met and decision.course is Course.OPEN else standing
+
+    standings = tuple(after_it(standing) for standing in snapshot.standings)
+    return snapshot if standings == snapshot.standings else replace(snapshot, standings=standings)
+
+
+def lowered(standing: Standing) -> Standing:
+    """A standing after it has given back what it neither asks for nor uses."""
+    ask = standing.allocation.ask
+
+    def kept(amounts: Amounts) -> dict[PoolKey, int]:
+        needed = {pool: max(ask.get(pool, 0), standing.in_use.get(pool, 0)) for pool in amounts}
+        return {pool: min(amount, needed[pool]) for pool, amount in amounts.items() if needed[pool]}
+
+    allocation = replace(standing.allocation, granted=kept(standing.allocation.granted))
+    return replace(standing, allocation=allocation, charged=kept(standing.charged))
 
 
 def without(standing: Standing, gone: Amounts) -> Standing:

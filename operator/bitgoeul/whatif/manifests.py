@@ -135,8 +135,9 @@ def check(manifest: Manifest) -> None:
         path = path_text(first["loc"])
         if first["type"] == "missing":
             raise UserError(f"{manifest.title}: {path}: is required") from error
-        right = rule_at(schema, first["loc"]) or first["msg"].replace("Input should", "must")
-        raise UserError(f"{manifest.title}: {path}: {shown(value_at(manifest, first['loc']))}: {right}") from error
+        value = value_at(manifest, first["loc"])
+        right = rule_at(schema, first["loc"], value) or first["msg"].replace("Input should", "must")
+        raise UserError(f"{manifest.title}: {path}: {shown(value)}: {right}") from error
     except TypeError as error:  # what JSON does not have, such as sets
         raise UserError(f"{manifest.title}: spec: cannot be written as JSON: {error}") from error
 
@@ -175,14 +176,17 @@ def schema_of(kind: str) -> dict[str, Any]:
     return schema
 
 
-def rule_at(schema: Mapping[str, Any], path: tuple[int | str, ...]) -> str:
-    """What the schema says would be right at a path; empty where it says nothing."""
-    node: Mapping[str, Any] = schema
+def rule_at(schema: Mapping[str, Any], path: tuple[int | str, ...], value: Any) -> str:
+    """What the schema says would be right at a path instead of a value; empty where it says nothing."""
+    node: Any = schema
     for step in path:
-        below = node.get("items") if isinstance(step, int) else (node.get("properties") or {}).get(step)
-        if not isinstance(below, dict):
+        properties = node.get("properties") or {}
+        node = node.get("items") if isinstance(step, int) else properties.get(step, node.get("additionalProperties"))
+        if not isinstance(node, dict):
             return ""
-        node = below
+    # In YAML no, 007 and 1.20 are none.
+    if node.get("type") == "string" and "enum" not in node and not isinstance(value, str):
+        return "must be text" if isinstance(value, dict | list) else "must be text: put it in quotes"
     if node.get("type") != "string" and INT_OR_STRING_KEY not in node:
         return ""
     return next((str(rule["message"]) for rule in node.get(RULES_KEY, ())), "")
