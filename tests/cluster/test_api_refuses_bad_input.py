@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bitgoeul.api.kinds import KINDS
-from bitgoeul.api.names import API_VERSION
+from bitgoeul.api.names import API_VERSION, GROUP
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.api_objects import (
     Manifest,
@@ -40,7 +40,9 @@ def _api(kubectl: Kubectl) -> Iterator[None]:
     """The CRDs, and nothing of these tests left behind."""
     install_crds(kubectl)
     yield
-    names = [name for name in kubectl("get", "bitgoeul", "-o", "name").stdout.split() if "/api-" in name]
+    # By the kinds' own names: their category takes the API server some seconds more.
+    plurals = ",".join(f"{plural}.{GROUP}" for plural in PLURALS.values())
+    names = [name for name in kubectl("get", plurals, "-o", "name").stdout.split() if "/api-" in name]
     if names:
         kubectl("delete", *names)
 
