@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bitgoeul.cluster.kinds import NAMESPACE
+from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.admin import Manifest
-from tests.cluster.faults import Launch
+from tests.cluster.asking import Asker
+from tests.cluster.faults import ForkServer, Launch
 from tests.cluster.faulty_proxy import FaultyProxy
 from tests.cluster.operator_process import OperatorProcess
 from tests.cluster.scenario import World, condition
 from tests.cluster.waiting import eventually
 
-pytest_plugins = ["tests.cluster.fault_fixtures"]
+pytest_plugins = ["tests.cluster.asking_fixtures", "tests.cluster.fault_fixtures"]
 
 HOUR = 3600.0
 APART = "differ by more than 30 s"
@@ -56,7 +59,13 @@ def await_held(world: World, tenant: str) -> None:
 
 @pytest.mark.parametrize("at_start", [pytest.param(True, id="from the start"), pytest.param(False, id="later on")])
 def test_a_clock_that_is_ahead_ends_nothing(
-    fault_world: World, proxy: FaultyProxy, launch: Launch, at_start: bool
+    fault_world: World,
+    proxy: FaultyProxy,
+    launch: Launch,
+    commands: ForkServer,
+    plane: ControlPlane,
+    tmp_path: Path,
+    at_start: bool,
 ) -> None:
     """The end has come by the host's clock only: the pod stays, everybody says why; when clocks agree, it goes."""
     world = fault_world
@@ -78,6 +87,12 @@ def test_a_clock_that_is_ahead_ends_nothing(
     assert world.pods(tenant) == {"train": False}
     assert "s ahead of the API server's" in await_readiness(operator, 503)
     assert skew_of(operator) == pytest.approx(-HOUR, abs=5)
+    # By this machine's clock it is over, and commands say all the same what the operator says.
+    asker = Asker(commands, plane, tmp_path)
+    said = asker.json("why", tenant)
+    assert (said["reason"], said["next"]) == ("Enforced", "bitgoeul doctor")
+    assert APART in said["message"]
+    assert tenant in [act["subject"] for act in asker.json("status")["toAct"] if act["next"] == "bitgoeul doctor"]
 
     proxy.date_shift = 0.0
     await_readiness(operator, 200)

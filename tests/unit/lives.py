@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from bitgoeul.desired.allocation_status import Place, Progress, build_allocation_status
@@ -37,13 +38,13 @@ IN_FORCE = Progress(ready=True, namespaces={"blue": True}, places={"blue": Place
 GRANT = {"accelerators": {"a100": 8}, "storage": {}}
 
 
-def status_of(objects: list[Manifest], progress: Progress = IN_FORCE) -> Manifest:
+def status_of(objects: list[Manifest], progress: Progress = IN_FORCE, now: datetime = NOW) -> Manifest:
     """What the status of ``blue`` becomes."""
-    plan = plan_of([*POOLS, *objects])
+    plan = plan_of([*POOLS, *objects], now)
     (blue,) = (obj for obj in objects if obj["kind"] == "TenantAllocation" and obj["metadata"]["name"] == "blue")
     allocation = read_allocation(blue)
     decision = plan.decisions["blue"]
-    return build_allocation_status(allocation, decision, allocation.granted, {}, progress, blue["status"], NOW)
+    return build_allocation_status(allocation, decision, allocation.granted, {}, progress, blue["status"], now)
 
 
 def holding(record: Manifest, **spec: Any) -> list[Manifest]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from bitgoeul.api.conditions import REFUSALS, Reason
 from bitgoeul.cli.advice import BY_REASON, Turn, advice_for
 from bitgoeul.cli.own import find_own
-from bitgoeul.cli.picture import Picture
+from bitgoeul.cli.picture import Picture, ends_held_up
 from bitgoeul.cli.status import allocation_acts
 from bitgoeul.cli.why import Answer, as_json, as_lines, explain
 from bitgoeul.controller.clock import NOT_ACTED_ON
@@ -214,10 +214,15 @@ def test_of_a_namespace_that_hangs_the_advice_is_about_what_holds_it(said: str, 
     assert found.command == command
 
 
-def one_advice(objects: list[Manifest], progress: Progress) -> tuple[Turn, str, str]:
-    """Turn, advice and next command, of which ``why``, ``status NAME`` and the center's ``status`` say the same."""
+def one_advice(objects: list[Manifest], progress: Progress, written: datetime = NOW) -> tuple[Turn, str, str]:
+    """
+    Turn, advice and next command, of which ``why``, ``status NAME`` and the center's ``status`` say the same.
+
+    Args:
+        written: When the operator has written the status, by its own clock.
+    """
     blue = next(obj for obj in objects if obj["kind"] == "TenantAllocation")
-    blue["status"] |= status_of(objects, progress) | {"observedGeneration": 1}
+    blue["status"] |= status_of(objects, progress, written) | {"observedGeneration": 1}
     objects = [*POOLS, *objects]
     snapshot = snapshot_of(objects)
     plan = make_plan(snapshot)
@@ -330,6 +335,40 @@ def test_one_reason_has_several_causes(
     found = one_advice(objects, progress)
     assert (found[0], found[2]) == (turn, command)
     assert found[1].startswith(advice)
+
+
+OVER = {"window": {"end": ahead(-1)}, "expiry": {"grace": "0s", "retention": "0s", "deletionPolicy": "Delete"}}
+RUNS = Progress(ready=True, namespaces={"blue": True}, message=f"quota enforced; {NOT_ACTED_ON}")
+
+
+@pytest.mark.parametrize(
+    ("objects", "progress"),
+    [
+        pytest.param(holding(recorded(-9, -1, delete=-1), **OVER), RUNS, id="all is in force still"),
+        pytest.param(
+            holding(recorded(-9, -1, delete=-1), **OVER), replace(RUNS, provisioned=False, reason=Reason.APPLY_FAILED),
+            id="something does not stand besides",
+        ),
+        pytest.param(
+            [*holding(recorded(-9, -1), window={"end": ahead(999)}), dated("red", 8), waiter("gray", 1, a100=16)], RUNS,
+            id="a later end is asked for in vain",
+        ),
+    ],
+)  # fmt: skip
+def test_an_end_that_clocks_hold_up_goes_before_what_is_planned(objects: list[Manifest], progress: Progress) -> None:
+    """By the clock of whoever asks all is over, by the operator's it is not: nothing is being deleted."""
+    objects[0]["spec"]["priority"] = 50
+    found = one_advice(objects, progress, NOW - timedelta(hours=2))
+    assert found == (ENGINEER, "set the clock that is wrong", "bitgoeul doctor")
+
+
+def test_whether_clocks_differ_is_what_the_operator_says() -> None:
+    """It says so of whoever is held up; one is enough."""
+    objects = holding(recorded(-9, -1, delete=-1), **OVER)
+    live = {(obj["kind"], obj["metadata"]["name"]): obj for obj in [*POOLS, *objects, waiter("red", 1, a100=1)]}
+    assert not ends_held_up(live)
+    objects[0]["status"] |= status_of(objects, RUNS, NOW - timedelta(hours=2))
+    assert ends_held_up(live)
 
 
 def test_who_has_what_a_pool_has_lost_is_told_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -366,6 +367,15 @@ def test_what_is_overdue_stays_held() -> None:
     """As the planner reckons: nobody knows when it comes free."""
     overdue = [POOL, NODE, *active("held", 6, -1), waiter("waits", 4, created=1)]
     assert outcomes_at(overdue, 10)["waits"] == "waits, no start known"
+
+
+def test_by_a_later_time_clocks_that_differ_are_set() -> None:
+    """What is held up today goes, and patience does not last for ever."""
+    observed = replace(observe([POOL, NODE, *active("blue", 8, 1)]), clocks_differ=True)
+    until = NOW + 2 * DAY
+    past = play(observed, NOW, until, NOW)
+    assert not past.clocks_differ
+    assert not carry_over(open_snapshot(observed, until, NOW), past).clocks_differ
 
 
 def test_a_stage_begins_on_the_way() -> None:

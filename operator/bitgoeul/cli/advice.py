@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from bitgoeul.api.conditions import Reason
 from bitgoeul.controller.clock import NOT_ACTED_ON
 from bitgoeul.controller.closing import STILL_RUNNING
 from bitgoeul.controller.unkept import CHANGED_BACK
+from bitgoeul.desired.allocation_status import headline_condition
 from bitgoeul.planning.allocations import Allocation
 from bitgoeul.planning.explain import NO_NODE, UNTOLERATED
 from bitgoeul.planning.moments import day
@@ -173,6 +176,13 @@ def drained_since(allocation: Allocation) -> int | None:
     """Since when pods are sent off after the end; None: they are not yet, or may stay."""
     recorded = allocation.recorded
     return allocation.drain_started if recorded is not None and recorded.drain_at is not None else None
+
+
+def held_up_by_clocks(status: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return reason and message of what a status says of an end that clocks hold up; None: it says nothing of it."""
+    # Where more is asked for, or something does not stand, it is not the headline that tells of the end.
+    rows = ((str(one.get("reason", "")), str(one.get("message", ""))) for one in status.get("conditions") or ())
+    return next((said for said in (headline_condition(status), *rows) if NOT_ACTED_ON in said[1]), None)
 
 
 def advise_on_held_up(message: str) -> Advice | None:

@@ -20,6 +20,7 @@ from bitgoeul.cli.advice import (
     advise_on_lost,
     advise_without_date,
     drained_since,
+    held_up_by_clocks,
 )
 from bitgoeul.cli.expiring import left_text
 from bitgoeul.cli.output import amounts_in_brief, format_facts, instant_of
@@ -164,7 +165,8 @@ def find_own(obj: Mapping[str, Any], offset: timedelta, *, lists: bool, pools: I
             f"{allocation.name} has no status yet: the operator has not seen it; is it running? bitgoeul doctor"
         )
     served = status["phase"] in (Phase.ACTIVE, Phase.EXPIRING) and not status.get("queue")
-    reason, message = enforcement_headline(status) if served else headline_condition(status)
+    said = enforcement_headline(status) if served else headline_condition(status)
+    reason, message = held_up_by_clocks(status) or said
     held_up = advise_on_held_up(message)
     if held_up is None and hopeless(reason, status.get("queue") or {}):
         advice = advise_without_date(message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -17,11 +17,12 @@ import click
 
 from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION, CLOCK_OFFSET_ANNOTATION, GROUP, LEASE_NAME, OPERATOR_NAMESPACE
 from bitgoeul.api.quantities import format_offset, parse_offset
+from bitgoeul.cli.advice import held_up_by_clocks
 from bitgoeul.cli.connection import cluster_options, identity_options
 from bitgoeul.cluster.cache import Cache
 from bitgoeul.cluster.client import Api, ApiError, Identity, NoAnswerError, connect
 from bitgoeul.cluster.credentials import overheard
-from bitgoeul.cluster.kinds import LEASE, NAMESPACE, NODE, OWN_KINDS, RESOURCE_QUOTA, Kind
+from bitgoeul.cluster.kinds import LEASE, NAMESPACE, NODE, OWN_KINDS, RESOURCE_QUOTA, TENANT_ALLOCATION, Kind
 from bitgoeul.controller.preflight import ask, check_version, served
 from bitgoeul.controller.rounds import observe
 from bitgoeul.errors import NotReadyError, QuantityError, UserError
@@ -164,11 +165,21 @@ async def look(api: Api) -> Picture:
             cache.replace(kind, objects, int(version or 0))
     lease = await api.get(LEASE.path(LEASE_NAME, OPERATOR_NAMESPACE))
     observed, _ = observe(cache, published_roles(lease))
+    live = {(kind.kind, entry.obj["metadata"]["name"]): entry.obj for kind in OWN_KINDS for entry in cache.all(kind)}
     return Picture(
-        observed=observed,
-        live={(kind.kind, entry.obj["metadata"]["name"]): entry.obj for kind in OWN_KINDS for entry in cache.all(kind)},
+        observed=replace(observed, clocks_differ=ends_held_up(live)),
+        live=live,
         wall=present(),
         offset=published_offset(lease),
+    )
+
+
+def ends_held_up(live: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:
+    """Whether the operator holds up ends because clocks differ: it knows its own, and says so in statuses."""
+    return any(
+        held_up_by_clocks(obj.get("status") or {}) is not None
+        for (kind, _), obj in live.items()
+        if kind == TENANT_ALLOCATION.kind
     )
 
 

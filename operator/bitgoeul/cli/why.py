@@ -25,12 +25,12 @@ from bitgoeul.cli.advice import (
     advise_on_lost,
     advise_without_date,
     drained_since,
+    held_up_by_clocks,
 )
 from bitgoeul.cli.completion import allocation_names
 from bitgoeul.cli.output import amounts_in_brief, brief, format_facts, instant_of, print_data
 from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
 from bitgoeul.cli.queue import Waiter, line_up
-from bitgoeul.controller.clock import NOT_ACTED_ON
 from bitgoeul.desired.allocation_status import headline_condition, holdings, instant, pending_message
 from bitgoeul.desired.pod_security import pod_security_text
 from bitgoeul.errors import NotReadyError, UserError
@@ -151,7 +151,15 @@ def command_for(advice: Advice, allocation: Allocation, pool: PoolKey | None) ->
 
 
 def headline(decision: Decision, status: Mapping[str, Any]) -> tuple[str, str]:
-    """The reason that matters: why it waits or is refused, else how far the grant is enforced."""
+    """
+    The reason that matters: why it waits or is refused, else how far the grant is enforced.
+
+    An end that clocks hold up goes before what is planned here: by this machine's clock it may be over, and nothing is
+    done about it.
+    """
+    held_up = held_up_by_clocks(status)
+    if held_up is not None:
+        return held_up
     if decision.reason is Reason.DELETING or decision.course in (Course.CLOSED, Course.ERASED):
         reason, message = headline_condition(status)
         if reason == decision.reason:  # with what it says of pods and namespaces
@@ -165,12 +173,9 @@ def enforcement_headline(status: Mapping[str, Any]) -> tuple[str, str]:
     """
     The reason that matters of one that has all that it asks for.
 
-    An end that is held up goes before too much in use, this before what is refused, that before pods that no node
-    takes, these before a near end, and all before enforcement.
+    Too much in use goes before what is refused, this before pods that no node takes, these before a near end, and all
+    before enforcement.
     """
-    headline = headline_condition(status)
-    if NOT_ACTED_ON in headline[1]:
-        return headline
     taken = status.get("drainStartedAt") or status.get("dataDeleteStartedAt")
     said = {str(one.get("type")): one for one in status.get("conditions") or ()}
     for kind, bad in (
@@ -184,7 +189,7 @@ def enforcement_headline(status: Mapping[str, Any]) -> tuple[str, str]:
             continue  # what is left of it matters more
         if found and found.get("status") == bad:
             return str(found.get("reason", "")), str(found.get("message", ""))
-    return headline
+    return headline_condition(status)
 
 
 def ahead_of(standing: Standing, decision: Decision, waiting: list[Waiter]) -> tuple[str, ...]:

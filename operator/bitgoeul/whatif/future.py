@@ -44,7 +44,7 @@ def play(observed: Observed, now: datetime, until: datetime, wall: datetime) -> 
     Raises:
         UserError: Too much happens until then to be played.
     """
-    snapshot = open_snapshot(observed, now, wall)
+    snapshot = replace(open_snapshot(observed, now, wall), clocks_differ=False)  # by then they are set
     stuck = frozenset(standing.allocation.uid for standing in snapshot.standings if given_back(standing, snapshot))
     last = moment(until)
     for _ in range(MAX_STEPS):
@@ -160,7 +160,7 @@ def carry_over(snapshot: Snapshot, past: Snapshot) -> Snapshot:
         brought_along(standing, became[standing.allocation.uid]) if standing.allocation.uid in became else standing
         for standing in snapshot.standings
     )
-    return replace(snapshot, standings=standings, retained=past.retained)
+    return replace(snapshot, standings=standings, retained=past.retained, clocks_differ=past.clocks_differ)
 
 
 def brought_along(standing: Standing, became: Standing) -> Standing:
