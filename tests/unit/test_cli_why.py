@@ -231,7 +231,8 @@ def one_advice(objects: list[Manifest], progress: Progress, written: datetime = 
     assert (mine.advice.turn, mine.advice.text, mine.command) == (answer.turn, answer.advice, answer.command)
     live = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
     acts = allocation_acts(Picture(Observed(), live, NOW, timedelta()), snapshot, plan)
-    assert [(act.turn, act.message, act.command) for act in acts] == [(answer.turn, answer.message, answer.command)]
+    same = [(answer.turn, answer.message, answer.command)]
+    assert [(act.turn, act.message, act.command) for act in acts] == (same if answer.turn is not Turn.NOBODY else [])
     return answer.turn, answer.advice, answer.command
 
 
@@ -246,6 +247,19 @@ def ended_and_asking_again() -> list[Manifest]:
     objects = ended()
     objects[0]["spec"]["window"] = {"end": ahead(9)}
     return objects
+
+
+def compute_only(**expiry: Any) -> list[Manifest]:
+    """Blue, which has cpu and memory only, and whose window ended two hours ago."""
+    blue = make_allocation(
+        "blue", status=recorded(-9, -2), window={"end": ahead(-2)}, expiry={"grace": "1h", **expiry}, compute={"cpu": 8}
+    )
+    return [blue, make_namespace("blue")]
+
+
+def in_grace(**expiry: Any) -> list[Manifest]:
+    """Blue, whose window ended two hours ago, in the last hour of its grace."""
+    return holding(recorded(-9, -2), window={"end": ahead(-2)}, expiry={"grace": "3h", **expiry})
 
 
 def leaving() -> list[Manifest]:
@@ -290,8 +304,29 @@ ENGINEER = Turn.ENGINEER
         ),
         pytest.param(
             ended(workload="Keep"), Progress(message=f"2 pods {STILL_RUNNING}", drained=True),
-            ENGINEER, "if it is to go on, move its end", "kubectl edit ta blue",
+            Turn.TENANT, "pods still hold a100×8, and nobody evicts them (workload Keep): delete them, or have its end",
+            "kubectl get pods -n blue",
             id="pods may stay",
+        ),
+        pytest.param(
+            compute_only(workload="Keep"), Progress(message=f"1 pod {STILL_RUNNING}"),
+            Turn.TENANT, "pods still run, and nobody evicts them", "kubectl get pods -n blue",
+            id="pods without devices may stay",
+        ),
+        pytest.param(
+            ended(workload="Keep"), Progress(drained=True), ENGINEER, "if it is to go on, move its end",
+            "kubectl edit ta blue",
+            id="pods might have stayed, and have ended",
+        ),
+        pytest.param(
+            in_grace(workload="Keep"), Progress(message=f"2 pods {STILL_RUNNING}"),
+            Turn.TENANT, "pods still hold a100×8, and nobody evicts them", "kubectl get pods -n blue",
+            id="after the grace they will not go either",
+        ),
+        pytest.param(
+            in_grace(), Progress(message=f"2 pods {STILL_RUNNING}"), Turn.NOBODY, "pods go when the grace is over",
+            "kubectl get pods,pdb -n blue",
+            id="pods go when the grace is over",
         ),
         pytest.param(
             ended(), Progress(message=f"2 pods {STILL_RUNNING}; {NOT_ACTED_ON}", draining=True),

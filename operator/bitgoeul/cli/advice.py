@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from bitgoeul.api.conditions import Reason
+from bitgoeul.cli.output import amounts_in_brief
 from bitgoeul.controller.clock import NOT_ACTED_ON
 from bitgoeul.controller.closing import STILL_RUNNING
 from bitgoeul.controller.unkept import CHANGED_BACK
@@ -19,6 +20,7 @@ from bitgoeul.desired.allocation_status import headline_condition
 from bitgoeul.planning.allocations import Allocation
 from bitgoeul.planning.explain import NO_NODE, UNTOLERATED
 from bitgoeul.planning.moments import day
+from bitgoeul.planning.pools import PoolKind
 
 
 class Turn(StrEnum):
@@ -151,31 +153,25 @@ UNPREPARED = Advice(Turn.NOBODY, "quotas are being told of the pool; that takes 
 EXTENSION = Advice(Turn.ENGINEER, "choose an earlier end, or make room", CALENDAR)
 
 
-def advice_for(reason: str, message: str = "", drain_started: int | None = None) -> Advice:
+def advice_for(reason: str, message: str = "", allocation: Allocation | None = None) -> Advice:
     """
     What is to be done for a reason; for one that is not an allocation's, nothing is known.
 
     Args:
         message: What is said with the reason; the same reason may have causes that different people mend.
-        drain_started: Since when pods are sent off; None: they are not.
+        allocation: Which one it is said of; None: any.
     """
     held_up = advise_on_held_up(message)
     if held_up is not None:
         return held_up
     if reason == Reason.APPLY_FAILED:
         return advise_on_refused(message)
-    if reason in (Reason.WINDOW_PASSED, Reason.WINDOW_ENDED) and drain_started is not None and STILL_RUNNING in message:
-        return advise_on_pods_left(drain_started)
+    if reason == Reason.WINDOW_PASSED and STILL_RUNNING in message and allocation is not None:
+        return advise_on_pods_left(allocation)
     try:
         return BY_REASON[Reason(reason)]
     except (KeyError, ValueError):
         return Advice(Turn.ENGINEER, "see what the conditions say", "kubectl describe ta {name}")
-
-
-def drained_since(allocation: Allocation) -> int | None:
-    """Since when pods are sent off after the end; None: they are not yet, or may stay."""
-    recorded = allocation.recorded
-    return allocation.drain_started if recorded is not None and recorded.drain_at is not None else None
 
 
 def held_up_by_clocks(status: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -210,11 +206,18 @@ def advise_on_refused(message: str) -> Advice:
     return UNANSWERED if "failed calling webhook" in message else BY_REASON[Reason.APPLY_FAILED]
 
 
-def advise_on_pods_left(drain_started: int) -> Advice:
-    """Give advice where pods outlast the drain at the end of a grant."""
+def advise_on_pods_left(allocation: Allocation) -> Advice:
+    """Give advice where pods outlast the end of a grant."""
+    if not allocation.terms.drain:
+        devices = {pool: n for pool, n in allocation.granted.items() if pool.kind is PoolKind.ACCELERATORS and n}
+        doing = f"hold {amounts_in_brief(devices)}" if devices else "run"
+        text = f"pods still {doing}, and nobody evicts them (workload Keep): delete them, or have its end moved"
+        return Advice(Turn.TENANT, text, PODS)
+    if allocation.drain_started is None:
+        return BY_REASON[Reason.WINDOW_ENDED]
     text = (
         "delete the pods that are left; what a disruption budget protects is deleted 10 minutes after draining began "
-        f"(status.drainStartedAt {day(drain_started)})"
+        f"(status.drainStartedAt {day(allocation.drain_started)})"
     )
     return Advice(Turn.TENANT, text, HOLDERS)
 

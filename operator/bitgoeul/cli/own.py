@@ -19,7 +19,6 @@ from bitgoeul.cli.advice import (
     advise_on_held_up,
     advise_on_lost,
     advise_without_date,
-    drained_since,
     held_up_by_clocks,
 )
 from bitgoeul.cli.expiring import left_text
@@ -171,7 +170,7 @@ def find_own(obj: Mapping[str, Any], offset: timedelta, *, lists: bool, pools: I
     if held_up is None and hopeless(reason, status.get("queue") or {}):
         advice = advise_without_date(message)
     else:
-        advice = advice_for(reason, message, drained_since(allocation))
+        advice = advice_for(reason, message, allocation)
     if advice is ALL_IS_THERE:
         advice = lost(pools) or advice
     # Which pool is at issue, only the whole plan tells; what a platform engineer does, a tenant may not.

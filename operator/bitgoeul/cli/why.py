@@ -24,7 +24,6 @@ from bitgoeul.cli.advice import (
     advise_on_held_up,
     advise_on_lost,
     advise_without_date,
-    drained_since,
     held_up_by_clocks,
 )
 from bitgoeul.cli.completion import allocation_names
@@ -176,7 +175,6 @@ def enforcement_headline(status: Mapping[str, Any]) -> tuple[str, str]:
     Too much in use goes before what is refused, this before pods that no node takes, these before a near end, and all
     before enforcement.
     """
-    taken = status.get("drainStartedAt") or status.get("dataDeleteStartedAt")
     said = {str(one.get("type")): one for one in status.get("conditions") or ()}
     for kind, bad in (
         (ConditionType.WITHIN_GRANT, "False"),
@@ -185,7 +183,7 @@ def enforcement_headline(status: Mapping[str, Any]) -> tuple[str, str]:
         (ConditionType.EXPIRING, "True"),
     ):
         found = said.get(kind)
-        if found and taken and found.get("reason") == Reason.WINDOW_ENDED:
+        if found and found.get("reason") == Reason.WINDOW_ENDED:
             continue  # what is left of it matters more
         if found and found.get("status") == bad:
             return str(found.get("reason", "")), str(found.get("message", ""))
@@ -256,7 +254,7 @@ def advise(snapshot: Snapshot, standing: Standing, decision: Decision, reason: s
         return held_up
     entry = decision.queue
     if entry is None or reason not in (Reason.WAITING_FOR_CAPACITY, Reason.BLOCKED_BY_EARLIER, Reason.WINDOW_NOT_OPEN):
-        return advice_for(reason, message, drained_since(standing.allocation))
+        return advice_for(reason, message, standing.allocation)
     if decision.admitted and decision.met:
         return EXTENSION
     pools = [snapshot.pools[key] for key in standing.allocation.ask if key in snapshot.pools]
