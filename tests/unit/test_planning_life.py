@@ -201,6 +201,53 @@ def test_what_was_reclaimed_stays_reclaimed(window: Manifest) -> None:
     assert (again.met, again.reclaimed) == (True, False)
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param({}, id="nothing more"),
+        pytest.param({"window": {"end": hour(10)}}, id="an end before the start"),
+        pytest.param({"window": {"end": hour(50)}}, id="a later end that is over as well"),
+        pytest.param({"window": {"start": hour(45), "end": hour(50)}}, id="another start"),
+        pytest.param({"expiry": {"grace": "9h", "retention": "0s", "deletionPolicy": "Delete"}}, id="another grace"),
+        pytest.param({"expiry": {**DELETING, "workload": "Keep"}}, id="another treatment of pods"),
+    ],
+)
+def test_the_window_of_what_was_reclaimed_says_what_was(edit: Manifest) -> None:
+    """An end that was moved into the past took effect when it was seen; what is edited afterwards moves nothing."""
+    record = make_record(20, 30, admitted=False, drain=33, delete=43, a100=4)
+    objects = [*CLUSTER, holder(end=1, expiry=DELETING, grant={}, record=record)]
+    for _ in range(3):
+        plan = plan_of(objects, time(60))
+        decision = plan.decisions["blue"]
+        assert (decision.reclaimed, times(decision)) == (True, {"start": 20, "end": 30, "drain": 33})
+        assert decision.message.startswith("ended 2021-04-15 21:00Z; namespaces and data were deleted")
+        objects = written_back(objects, plan)
+        objects[-1]["spec"] |= edit
+
+
+def test_what_was_in_force_and_lost_its_namespaces_keeps_its_times() -> None:
+    """Somebody deleted them; the end was moved before the start."""
+    record = make_record(20, 30, admitted=False, drain=33, a100=4)
+    gone = holder(end=1, expiry={"grace": "3h"}, grant={}, record=record)
+    decision = decide([*CLUSTER, gone], now=time(60))
+    assert (decision.passed, decision.reclaimed) == (True, False)
+    assert times(decision) == {"start": 20, "end": 30, "drain": 33}
+
+
+def test_a_promise_whose_end_is_moved_before_its_start_has_no_window() -> None:
+    """It never was; a later end asks anew."""
+    record = make_record(70, 90, admitted=False, promised={"a100": 4})
+    objects = [*CLUSTER, holder(end=40, grant={}, record=record)]
+    for _ in range(2):
+        plan = plan_of(objects, time(60))
+        decision = plan.decisions["blue"]
+        assert (decision.passed, decision.window, decision.promised) == (True, None, None)
+        assert decision.message == "ended 2021-04-16 07:00Z; nothing was granted; a later spec.window.end asks again"
+        objects = written_back(objects, plan)
+    objects[-1]["spec"]["window"] = {"end": hour(90)}
+    assert plan_of(objects, time(60)).decisions["blue"].met
+
+
 # -- notices
 
 

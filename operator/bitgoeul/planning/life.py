@@ -12,6 +12,7 @@ from typing import NamedTuple
 from bitgoeul.planning.moments import FOREVER, span
 from bitgoeul.planning.pools import PoolKey, PoolKind
 from bitgoeul.planning.snapshot import Snapshot, Standing
+from bitgoeul.planning.terms import Recorded
 
 #: How long a holder is expected to give back at any moment, from when it was first asked to: eviction that is blocked
 #: ends after this.
@@ -98,7 +99,7 @@ def over(standing: Standing, snapshot: Snapshot, start: int, wanted: int) -> Lif
     """
     allocation, now = standing.allocation, snapshot.now
     terms, recorded = allocation.terms, allocation.recorded
-    end = min(max(recorded.end, wanted), now) if recorded else now
+    end = over_at(recorded, wanted, now) if recorded else now
     halt = halted(standing, snapshot)
     drain_at = terms.drained(end) if halt is Halt.NO else halted_drain(standing, halt, end, now)
     if not in_force(standing) and recorded and recorded.drain_at is not None:
@@ -114,6 +115,11 @@ def over(standing: Standing, snapshot: Snapshot, start: int, wanted: int) -> Lif
             return Life(Course.NOTHING, start, end, passed=True, reclaimed=True)
         return Life(Course.ERASED, start, end, passed=True, halt=halt, drain_at=drain_at, erase_at=erase_at)
     return Life(Course.CLOSED, start, end, passed=True, halt=halt, drain_at=drain_at, erase_at=erase_at)
+
+
+def over_at(recorded: Recorded, wanted: int, now: int) -> int:
+    """When one was over that was in force, and whose end as asked for is over: an edit takes nothing back."""
+    return min(max(recorded.end, wanted), now)
 
 
 def in_force(standing: Standing) -> bool:
@@ -136,6 +142,9 @@ def outside(standing: Standing, now: int) -> Life:
         start = max(recorded.start, terms.start or recorded.start)
         end = terms.end_from(start)
         if end <= now:
+            if allocation.placed or allocation.reclaimed:  # it was in force: what is edited by now moves nothing of it
+                start = recorded.start
+                end = recorded.end if allocation.reclaimed else over_at(recorded, end, now)
             reclaimed = allocation.reclaimed or (bool(allocation.placed) and terms.erased(end) <= now)
             return Life(Course.NOTHING, start, end, passed=True, reclaimed=reclaimed)
         if not allocation.reclaimed:  # of one that is reclaimed nothing is left, it starts afresh

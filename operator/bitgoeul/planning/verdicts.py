@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bitgoeul.api.conditions import Reason
-from bitgoeul.planning.allocations import Amounts, at_least
+from bitgoeul.planning.allocations import Allocation, Amounts, at_least
 from bitgoeul.planning.decisions import Decision, QueueEntry, Window
 from bitgoeul.planning.life import Course, Halt, Life
 from bitgoeul.planning.moments import FOREVER, day
@@ -65,7 +65,7 @@ def keep(
     window = None
     if promise is not None:
         window = window_of(standing, Life(life.course, promise.start, promise.end))
-    elif life.course is not Course.NOTHING or allocation.placed or (life.passed and allocation.recorded):
+    elif life.course is not Course.NOTHING or allocation.placed or (life.passed and was_settled(allocation, life)):
         window = window_of(standing, life)
     closed = life.course is Course.CLOSED and not allocation.problem
     return Decision(
@@ -86,6 +86,11 @@ def keep(
         passed=life.passed,
         reclaimed=life.reclaimed,
     )
+
+
+def was_settled(allocation: Allocation, life: Life) -> bool:
+    """Whether status has a window that is worth keeping; a promise whose end was moved before its start has none."""
+    return allocation.recorded is not None and life.start <= life.end
 
 
 def leave(standing: Standing) -> Decision:
@@ -114,6 +119,8 @@ def with_extension(decision: Decision, extension: Decision | None) -> Decision:
 def window_of(standing: Standing, life: Life) -> Window:
     """The window with what follows its end."""
     terms, recorded = standing.allocation.terms, standing.allocation.recorded
+    if life.reclaimed and recorded is not None:  # a record of what was
+        return Window(life.start, life.end, recorded.drain_at)
     drain_at = life.drain_at if life.course is Course.CLOSED else terms.drained(life.end)
     if standing.allocation.problem:  # nothing says what follows; what was said stays
         drain_at = recorded.drain_at if recorded and recorded.drain_at is not None else FOREVER
