@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitgoeul.api import AcceleratorPool
+from bitgoeul.api import AcceleratorPool, StoragePool
 from bitgoeul.planning.observed import NodeView, node_view
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import accelerator
@@ -24,6 +24,7 @@ from tests.unit.builders import (
     make_accelerator_pool,
     make_allocation,
     make_node,
+    make_storage_pool,
     observe,
 )
 
@@ -215,6 +216,18 @@ def test_nobody_loses_the_place_in_another_pool_for_a_pool_that_is_replaced() ->
     )
     later = make_plan(build_snapshot(observe(objects), NOW)).decisions
     assert (later["head"].reason, later["small"].met) == ("PoolNotFound", True)
+
+
+def test_a_storage_pool_that_is_deleted_has_as_long() -> None:
+    """Who waits for it is refused when the deletion has lasted."""
+    stands, goes = make_storage_pool(), make_storage_pool(deleting=True)
+    tracks = believe_pools({}, [], [StoragePool.model_validate(stands)], 0.0).tracks
+    objects: list[Manifest] = [goes, make_allocation("blue", storage={"lustre": "1Ti"})]
+    for now, reason in ((100.0, "WaitingForCapacity"), (100.0 + HOLD_SECONDS, "PoolNotFound")):
+        belief = believe_pools(tracks, [], [StoragePool.model_validate(goes)], now)
+        tracks = belief.tracks
+        observed = replace(observe(objects), storage_pools=belief.storage_pools, leaving=belief.leaving)
+        assert make_plan(build_snapshot(observed, NOW)).decisions["blue"].reason == reason
 
 
 def test_a_promise_begins_out_of_what_is_seen() -> None:
