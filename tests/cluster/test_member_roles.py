@@ -254,4 +254,5 @@ def test_commands_that_plan_know_what_may_be_given(
     assert (answer["reason"], answer["turn"]) == ("RoleNotAllowed", "platform engineer")
     assert f"(allowed: {RAY})" in answer["message"]
     found = {one["check"]: one for one in asker.json("doctor")["checks"]}
-    assert (found["roles"]["verdict"], found["roles"]["found"]) == ("ok", f"members may be given {RAY} (nobody has it)")
+    assert (found["roles"]["verdict"], found["roles"]["fix"]) == ("warn", f"bitgoeul why {refused}")
+    assert f"{refused} ({AUTHOR})" in found["roles"]["found"]

@@ -15,6 +15,8 @@ from tests.unit.builders import Manifest, make_allocation, make_namespace
 from tests.unit.test_cli_findings import WELL
 
 RDMA = {"level": "privileged", "reason": "RDMA needs IPC_LOCK"}
+ARA = {"kind": "User", "name": "ara", "role": "edit", "clusterRoles": ["ray-user"]}
+IN_FORCE = {"conditions": [{"type": "Admitted", "status": "True"}]}
 
 
 def space(name: str, level: str | None, *, retained: bool = False) -> Manifest:
@@ -83,11 +85,31 @@ def roles(allowed: str, *allocations: Manifest, **fields: Any) -> Finding:
 
 def test_roles_that_members_may_be_given_are_told_with_who_has_them() -> None:
     """So that whoever looks sees who has more than the operator's own roles."""
-    ara = {"kind": "User", "name": "ara", "role": "edit", "clusterRoles": ["ray-user"]}
-    found = roles("jobset-user,ray-user", make_allocation("blue", members=[ara]), make_allocation("green"))
-    text = "members may be given jobset-user (nobody has it), ray-user (blue)"
-    assert found == Finding("roles", Verdict.OK, text)
+    others = make_allocation("green", status=IN_FORCE), make_allocation("ended", members=[ARA])
+    found = roles("jobset-user,ray-user", make_allocation("blue", members=[ARA], status=IN_FORCE), *others)
+    assert found == Finding("roles", Verdict.OK, "members may be given jobset-user (nobody has it), ray-user (blue)")
     assert roles("").found == "members may be given no ClusterRoles but the operator's own"
+
+
+@pytest.mark.parametrize("allowed", ["", "jobset-user"])
+def test_a_role_that_is_asked_for_in_vain_is_a_warning(allowed: str) -> None:
+    """Members may have had it before the operator was started anew; the allocations are named."""
+    green = {**ARA, "clusterRoles": ["ray-user", "author"]}
+    leaving = make_allocation("leaving", deleting=True, members=[ARA])
+    asked = [make_allocation("green", members=[green]), make_allocation("blue", members=[ARA], status=IN_FORCE)]
+    found = roles(allowed, *asked, leaving, make_allocation("red"))
+    text = "members are to have ClusterRoles that the operator is not allowed to give: "
+    assert found == Finding(
+        "roles", Verdict.WARN, f"{text}blue (ray-user), green (author, ray-user)", "bitgoeul why blue"
+    )
+
+
+def test_what_nobody_says_is_not_judged() -> None:
+    """Without a Lease it is not known which roles are allowed."""
+    objects = {**WELL.objects, TENANT_ALLOCATION: [make_allocation("blue", members=[ARA])]}
+    assert check_member_roles(replace(WELL, lease=None, objects=objects)).verdict is Verdict.OK
+    del objects[TENANT_ALLOCATION]
+    assert check_member_roles(replace(WELL, objects=objects)).found.startswith("not checked: you may not list tenant")
 
 
 def test_a_role_that_does_not_exist_gives_nothing() -> None:

@@ -298,6 +298,19 @@ def test_what_holds_an_allocation_up_is_told() -> None:
     assert found == Finding("enforced", Verdict.WARN, told, "bitgoeul why blue")
 
 
+def test_what_one_with_a_grant_is_refused_is_told() -> None:
+    """Members who lost a role have not what was granted; one that never got anything is only told no."""
+    stalled = {"type": "Stalled", "status": "True", "reason": "RoleNotAllowed"}
+    blue, green = (
+        make_allocation(name, status={"conditions": [{"type": "Admitted", "status": admitted}, stalled]})
+        for name, admitted in (("blue", "True"), ("green", "False"))
+    )
+    found = find("enforced", objects={**WELL.objects, TENANT_ALLOCATION: [blue, green]})
+    assert found == Finding(
+        "enforced", Verdict.WARN, "not as they should be: blue (RoleNotAllowed)", "bitgoeul why blue"
+    )
+
+
 def test_what_is_printed() -> None:
     """One line a check, the fix behind what is wrong, and the worst fix once more as the next command."""
     tenant, mine = make_namespace("blue"), {"metadata": {"name": "mine", "namespace": "blue"}}

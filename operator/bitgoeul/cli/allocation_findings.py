@@ -6,7 +6,9 @@ Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from bitgoeul.api.conditions import ConditionType, Reason
 from bitgoeul.cli.evidence import Evidence, Finding, Verdict, count, named, unread
@@ -32,7 +34,7 @@ def check_pods(evidence: Evidence) -> Finding:
 
 
 def check_allocations(evidence: Evidence) -> Finding:
-    """Check whether an allocation cannot be enforced, or is in deletion for longer than that takes as a rule."""
+    """Check whether one that is granted is not enforced or is refused something, and whether a deletion takes long."""
     name = "enforced"
     if TENANT_ALLOCATION not in evidence.objects:
         if TENANT_ALLOCATION in evidence.unserved:
@@ -54,4 +56,11 @@ def hindrance(allocation: Object, now: datetime) -> str:
         return f"in deletion since {deleted}"
     rows = (allocation.get("status") or {}).get("conditions") or ()
     reasons = {row.get("reason") for row in rows if row.get("type") in (ConditionType.READY, ConditionType.PROVISIONED)}
-    return next((str(one) for one in (Reason.APPLY_FAILED, Reason.POLICY_NOT_EFFECTIVE) if one in reasons), "")
+    unenforced = next((str(one) for one in (Reason.APPLY_FAILED, Reason.POLICY_NOT_EFFECTIVE) if one in reasons), "")
+    return unenforced or refused_of_granted(rows)
+
+
+def refused_of_granted(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return why one with a grant is refused something, by its conditions; empty: it is not, or has no grant."""
+    true = {row.get("type"): str(row.get("reason", "")) for row in rows if row.get("status") == "True"}
+    return true.get(ConditionType.STALLED, "") if ConditionType.ADMITTED in true else ""

@@ -44,11 +44,21 @@ def check_pod_security(evidence: Evidence) -> Finding:
 
 
 def check_member_roles(evidence: Evidence) -> Finding:
-    """Tell which ClusterRoles beside our own members may be given, who has them, and whether they exist."""
+    """Tell which ClusterRoles beside our own members may be given, who has them, and which are asked for in vain."""
     name = "roles"
     if evidence.lease_refused:
         return unread(name, "get leases")
+    if TENANT_ALLOCATION not in evidence.objects and TENANT_ALLOCATION not in evidence.unserved:
+        return unread(name, f"list {TENANT_ALLOCATION.plural}")
     allowed = published_roles(evidence.lease)
+    allocations = [read_allocation(obj) for obj in evidence.objects.get(TENANT_ALLOCATION, ())]
+    asked = {one.name: given_roles(one.spec.members) for one in allocations if one.spec and not one.deleting}
+    # Without a Lease nobody has said what is allowed.
+    in_vain = {one: sorted(wanted - allowed) for one, wanted in asked.items() if wanted - allowed and evidence.lease}
+    if in_vain:
+        texts = named(f"{one} ({named(roles)})" for one, roles in sorted(in_vain.items()))
+        found = f"members are to have ClusterRoles that the operator is not allowed to give: {texts}"
+        return Finding(name, Verdict.WARN, found, f"bitgoeul why {min(in_vain)}")
     if not allowed:
         return Finding(name, Verdict.OK, "members may be given no ClusterRoles but the operator's own")
     if evidence.absent_roles is None:
@@ -56,13 +66,13 @@ def check_member_roles(evidence: Evidence) -> Finding:
     if evidence.absent_roles:
         found = f"members may be given ClusterRoles that do not exist: {named(evidence.absent_roles)}"
         return Finding(name, Verdict.WARN, found, f"kubectl get clusterrole {evidence.absent_roles[0]}")
-    allocations = [read_allocation(obj) for obj in evidence.objects.get(TENANT_ALLOCATION, ())]
+    in_force = {one.name for one in allocations if one.admitted}
     holders = {
-        role: [one.name for one in allocations if one.spec and role in given_roles(one.spec.members)]
+        role: sorted(one for one, wanted in asked.items() if role in wanted and one in in_force)
         for role in sorted(allowed)
     }
-    texts = (f"{role} ({named(held) if held else 'nobody has it'})" for role, held in holders.items())
-    return Finding(name, Verdict.OK, f"members may be given {named(texts)}")
+    texts = named(f"{role} ({named(held) if held else 'nobody has it'})" for role, held in holders.items())
+    return Finding(name, Verdict.OK, f"members may be given {texts}")
 
 
 def is_loose(namespace: Object, allocations: Mapping[str, Allocation]) -> bool:
