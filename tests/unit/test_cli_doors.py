@@ -34,8 +34,11 @@ def find(*objects: Manifest) -> Finding:
 
 
 def test_a_door_opened_on_purpose_is_told_with_its_reason() -> None:
-    """It is no fault, so that what is one stands out."""
-    found = find(make_allocation("blue", podSecurity=RDMA), space("blue", "privileged"), make_allocation("green"))
+    """It is no fault, so that what is one stands out. One that is suspended or refused has opened none."""
+    shut = [make_allocation(name, podSecurity=RDMA, status=IN_FORCE) for name in ("green", "red")]
+    relaxed = {"type": "PodSecurityRelaxed", "status": "True", "message": "privileged: RDMA needs IPC_LOCK"}
+    blue = make_allocation("blue", podSecurity=RDMA, status={"conditions": [relaxed]})
+    found = find(blue, space("blue", "privileged"), *shut, space("green", "baseline"))
     assert found == Finding(
         "security",
         Verdict.OK,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bitgoeul.api.pod_security import DEFAULT_LEVEL, RELAXED_LEVELS, PodSecurityLevel
+from bitgoeul.api.pod_security import DEFAULT_LEVEL, PodSecurityLevel
 from bitgoeul.cli.evidence import Evidence, Finding, Verdict, named, unread
 from bitgoeul.cli.picture import published_roles
 from bitgoeul.cluster.client import Object
 from bitgoeul.cluster.kinds import NAMESPACE, TENANT_ALLOCATION
 from bitgoeul.desired.namespace import ENFORCED_LEVEL_LABEL
-from bitgoeul.desired.pod_security import pod_security_text
+from bitgoeul.desired.pod_security import relaxed_text
 from bitgoeul.desired.role_bindings import given_roles
 from bitgoeul.planning.allocations import Allocation, read_allocation
 from bitgoeul.planning.observed import namespace_view
@@ -29,15 +29,16 @@ def check_pod_security(evidence: Evidence) -> Finding:
     refused = [kind.plural for kind in (NAMESPACE, TENANT_ALLOCATION) if kind not in evidence.objects]
     if refused:
         return unread(name, f"list {', '.join(refused)}")
-    allocations = {one.uid: one for one in map(read_allocation, evidence.objects[TENANT_ALLOCATION])}
+    asked = evidence.objects[TENANT_ALLOCATION]
+    allocations = {one.uid: one for one in map(read_allocation, asked)}
     loose = [obj for obj in evidence.objects[NAMESPACE] if is_loose(obj, allocations)]
     if loose:
         texts = named(f"{obj['metadata']['name']} ({level_of(obj) or 'none'})" for obj in loose)
         found = f"pod security is weaker than asked for in {texts}: written by somebody else; the operator puts it back"
         return Finding(name, Verdict.WARN, found, f"kubectl get namespace {loose[0]['metadata']['name']} -o yaml")
-    opened = sorted(
-        f"{one.name} ({pod_security_text(one)})" for one in allocations.values() if one.pod_security in RELAXED_LEVELS
-    )
+    # By what is in force, not by what is asked for: who is suspended, over or refused has the default.
+    said = {one["metadata"]["name"]: relaxed_text(one.get("status") or {}) for one in asked}
+    opened = sorted(f"{one} ({text})" for one, text in said.items() if text)
     if not opened:
         return Finding(name, Verdict.OK, f"pod security is {DEFAULT_LEVEL} or stricter everywhere")
     return Finding(name, Verdict.OK, f"pod security is weaker than {DEFAULT_LEVEL} on purpose: {named(opened)}")
