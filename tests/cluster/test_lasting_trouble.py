@@ -101,6 +101,30 @@ def test_a_dead_webhook_is_told_in_status_and_heals(
         world.await_phase(tenant, "Active")
 
 
+def test_a_dead_webhook_on_pods_is_told(fault_world: World, launch: Launch, block: Any) -> None:
+    """No trial pod proves the policies of a new pool: the status says so at once, and an Event when it has lasted."""
+    world = fault_world
+    launch()
+    first = world.active("first", {world.pool(): 1})
+    block("", "pods")
+    trial = {"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "one", "image": "example.org/one"}]}}
+    path = f"/api/v1/namespaces/{first}/pods?dryRun=All"
+    eventually(lambda: world.admin.request("POST", path, trial)[0] >= 500, "the webhook acts")
+    blue = world.allocate("blue", {world.pool("new"): 1})
+    status = world.await_status(
+        blue, lambda s: "failed calling webhook" in condition(s, "Ready").get("message", ""), "says what is refused"
+    )
+    assert condition(status, "Ready")["reason"] == "PolicyNotEffective"
+    assert world.events(blue) == []
+    eventually(
+        lambda: [event[:2] for event in world.events(blue)] == [("Warning", "PolicyNotEffective")],
+        "an Event says it",
+        LASTING_SECONDS,
+    )
+    block()
+    world.await_phase(blue, "Active")
+
+
 def refused(world: World) -> bool:
     """Whether a namespace can be made."""
     name = world.name("probe")

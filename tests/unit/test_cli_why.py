@@ -271,6 +271,7 @@ def leaving() -> list[Manifest]:
 
 GOING = "namespace blue is being deleted; NamespaceFinalizersRemaining: example.org/hold in 1 resource instances"
 REFUSED = Progress(ready=True, provisioned=False, reason=Reason.APPLY_FAILED, namespaces={"blue": True})
+UNPROVED = Progress(reason=Reason.POLICY_NOT_EFFECTIVE)
 ROLE = "there is no ClusterRole ray-{edit}, which members are given: make it"
 FOREIGN = f"Namespace blue: label x stays 1 although 2 was written: {CHANGED_BACK}"
 WEBHOOK = 'Internal error occurred: failed calling webhook "x.example.org": connection refused'
@@ -355,6 +356,22 @@ ENGINEER = Turn.ENGINEER
             ENGINEER, "mend or remove the webhook that does not answer",
             "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
             id="a webhook does not answer",
+        ),
+        pytest.param(
+            holding(recorded(-1)), replace(UNPROVED, message=f"a trial pod for a100 in blue is refused: {WEBHOOK}"),
+            ENGINEER, "mend or remove the webhook that does not answer",
+            "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+            id="a webhook does not answer for pods",
+        ),
+        pytest.param(
+            holding(recorded(-1)), replace(UNPROVED, message='forbidden: User "x" cannot create resource "pods"'),
+            ENGINEER, "give the operator the right that the reason quotes", "kubectl describe ta blue",
+            id="the operator may make no trial pod",
+        ),
+        pytest.param(
+            holding(recorded(-1)), replace(UNPROVED, message="a trial pod is refused: no label", failed=True),
+            ENGINEER, "nothing in the first seconds; then give the trial pod", "kubectl describe ta blue",
+            id="a policy wants the trial pod otherwise",
         ),
         pytest.param(
             holding(recorded(-1)), replace(REFUSED, message="quota exceeded"),

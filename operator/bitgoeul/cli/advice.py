@@ -15,6 +15,7 @@ from bitgoeul.api.conditions import Reason
 from bitgoeul.cli.output import amounts_in_brief
 from bitgoeul.controller.clock import NOT_ACTED_ON
 from bitgoeul.controller.closing import STILL_RUNNING
+from bitgoeul.controller.trial import NO_RIGHT
 from bitgoeul.controller.unkept import CHANGED_BACK
 from bitgoeul.desired.allocation_status import headline_condition
 from bitgoeul.planning.allocations import Allocation
@@ -46,8 +47,9 @@ CALENDAR = "bitgoeul calendar --pool {pool}"
 PODS = "kubectl get pods -n {namespace}"
 HOLDERS = "kubectl get pods,pdb -n {namespace}"
 RESUME = 'kubectl patch ta {name} --type merge -p \'{{"spec": {{"suspend": false}}}}\''
-# What a message says of a namespace in deletion, and of a ClusterRole that members are to have.
+# What a message says of a namespace in deletion, a webhook that does not answer, and a ClusterRole for members.
 GOING = re.compile(r"\bnamespace (\S+) is being deleted\b")
+NO_WEBHOOK = "failed calling webhook"
 ABSENT_ROLE = re.compile(r"there is no ClusterRole (\S+),")
 # A namespace that does not go: what it says itself names what holds it.
 HELD = Advice(
@@ -70,6 +72,11 @@ UNANSWERED = Advice(
     Turn.ENGINEER,
     "mend or remove the webhook that does not answer",
     "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+)
+NOT_PERMITTED = Advice(
+    Turn.ENGINEER,
+    "give the operator the right that the reason quotes, as its chart does",
+    "kubectl describe ta {name}",
 )
 ALL_IS_THERE = Advice(Turn.NOBODY, "all that is asked for is there", "kubectl get quota -n {namespace}")
 
@@ -166,6 +173,8 @@ def advice_for(reason: str, message: str = "", allocation: Allocation | None = N
         return held_up
     if reason == Reason.APPLY_FAILED:
         return advise_on_refused(message)
+    if reason == Reason.POLICY_NOT_EFFECTIVE:
+        return advise_on_unproved(message)
     if reason == Reason.WINDOW_PASSED and STILL_RUNNING in message and allocation is not None:
         return advise_on_pods_left(allocation)
     try:
@@ -203,7 +212,14 @@ def advise_on_refused(message: str) -> Advice:
         return Advice(Turn.ENGINEER, text, f"kubectl get clusterrole {role}")
     if CHANGED_BACK in message:
         return CHANGED
-    return UNANSWERED if "failed calling webhook" in message else BY_REASON[Reason.APPLY_FAILED]
+    return UNANSWERED if NO_WEBHOOK in message else BY_REASON[Reason.APPLY_FAILED]
+
+
+def advise_on_unproved(message: str) -> Advice:
+    """Give advice where it is not proved that policies act; what is about no pod, no other pod mends."""
+    if NO_WEBHOOK in message:
+        return UNANSWERED
+    return NOT_PERMITTED if NO_RIGHT in message else BY_REASON[Reason.POLICY_NOT_EFFECTIVE]
 
 
 def advise_on_pods_left(allocation: Allocation) -> Advice:

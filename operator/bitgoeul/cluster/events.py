@@ -1,5 +1,5 @@
 """
-Events for people: written only when a phase or reason changes, in the background, and lost without harm.
+Events for people: written when a phase or reason changes or has lasted, in the background, and lost without harm.
 
 Events about cluster-scoped objects land in ``default``, where tenants may not read; so what concerns a tenant is
 written once more on the ResourceQuota in its namespace.

@@ -18,6 +18,7 @@ from bitgoeul.cluster.cache import Cache, Entry
 from bitgoeul.cluster.events import Recorder
 from bitgoeul.cluster.kinds import RESOURCE_QUOTA, TENANT_ALLOCATION
 from bitgoeul.cluster.writer import Writer
+from bitgoeul.controller.delays import Delays
 from bitgoeul.controller.milestones import Milestones
 from bitgoeul.desired.allocation_status import (
     Progress,
@@ -75,6 +76,7 @@ class Reporter:
         self._written_at: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._unready_since: dict[str, float] = {}
+        self._delays = Delays()
 
     async def report(
         self, entry: Entry, decision: Decision, in_use: Amounts, progress: Progress, pending: Pending | None
@@ -85,6 +87,9 @@ class Reporter:
         status = build_allocation_status(
             allocation, decision, allocation.granted, in_use, progress, written, self._clock(), pending
         )
+        delay = self._delays.news(allocation.name, status)
+        if delay is not None:
+            self._record(entry.obj, allocation, *delay)
         if status == written:
             self._unready_since.pop(allocation.name, None)
             return None
@@ -116,6 +121,7 @@ class Reporter:
         """Drop what is remembered of an allocation that is gone."""
         for memory in (self._written_at, self._due, self._unready_since):
             memory.pop(name, None)
+        self._delays.forget(name)
 
     def _patience(self, name: str, written: Mapping[str, Any], status: Mapping[str, Any]) -> float:
         under_way = status["phase"] == Phase.PENDING
