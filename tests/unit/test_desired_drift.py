@@ -11,6 +11,11 @@ from bitgoeul.desired.drift import differs, first_difference
 RULE = {"apiGroups": [""], "resources": ["pods"]}
 
 
+def user(name: str) -> dict[str, Any]:
+    """A subject of a role binding."""
+    return {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}
+
+
 @pytest.mark.parametrize(
     ("desired", "observed"),
     [
@@ -108,6 +113,60 @@ def test_drifted(desired: dict[str, Any], observed: dict[str, Any]) -> None:
             {"spec": {"exclude": ["x"]}},
             'spec.exclude stays ["x"] although it was taken away',
             id="what should not be there",
+        ),
+        pytest.param(
+            {"subjects": [user("bo"), user("ara")]},
+            {"subjects": [user("ara"), user("eve"), user("mallory")]},
+            'subjects stays with {"name": "eve"}, {"name": "mallory"} too much and without {"name": "bo"}',
+            id="items of a list, by what tells them apart",
+        ),
+        pytest.param(
+            {"subjects": [user("ara")]},
+            {"subjects": [user("ara")] * 2},
+            'subjects stays with {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "ara"} too much',
+            id="an item that is there twice",
+        ),
+        pytest.param(
+            {"subjects": [user("ara"), user("bo")]},
+            {"subjects": [user("ara"), user("bob")]},
+            "subjects[1].name stays bob although bo was written",
+            id="one item of a list",
+        ),
+        pytest.param(
+            {"rules": [RULE]},
+            {"rules": [RULE | {"resourceNames": ["x"]}]},
+            'rules[0].resourceNames stays ["x"] although it was taken away',
+            id="a field too much in an item",
+        ),
+        pytest.param(
+            {"limits": [{"default": {"cpu": "1", "memory": "1Gi"}}]},
+            {"limits": [{"default": {"cpu": "1000m"}}]},
+            "limits[0].default.memory is missing although 1Gi was written",
+            id="a quantity in an item",
+        ),
+        pytest.param(
+            {"finalizers": ["a"]},
+            {"finalizers": ["a", "b", "c", "d", "e"]},
+            "finalizers stays with b, c, d and 1 more too much",
+            id="many items",
+        ),
+        pytest.param(
+            {"args": ["a", "b"]},
+            {"args": ["b", "a"]},
+            "args stays in another order than it was written",
+            id="another order",
+        ),
+        pytest.param(
+            {"metadata": {"ownerReferences": [{"uid": "1"}]}},
+            {"metadata": {"ownerReferences": [{"uid": "2"}]}},
+            'ownerReferences is missing although [{"uid": "1"}] was written',
+            id="an owner beside those of others",
+        ),
+        pytest.param(
+            {"expression": f"{'a' * 100}{'b' * 100}"},
+            {"expression": f"{'a' * 100}{'c' * 10}"},
+            f"expression stays …{'a' * 69}{'c' * 10} although …{'a' * 20}{'b' * 59}… was written",
+            id="a long text, from shortly before the difference",
         ),
         pytest.param({"rules": [RULE]}, {"rules": [RULE]}, "None", id="nothing"),
     ],

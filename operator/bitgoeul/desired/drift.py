@@ -10,7 +10,7 @@ it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,8 +20,10 @@ from bitgoeul.errors import QuantityError
 # Below these keys stand quantities, which the API server may spell differently.
 QUANTITY_MAPS = frozenset({"hard", "requests", "limits", "capacity", "allocatable", "default", "defaultRequest"})
 
-# In a message; the rest of a value is left out.
+# In a message; the rest of a value, and of what a list has too much, is left out.
 MAX_VALUE = 80
+MAX_ITEMS = 3
+LEAD = 20  # characters before that by which two long values differ
 
 
 def differs(desired: Mapping[str, Any], observed: Mapping[str, Any]) -> bool:
@@ -46,31 +48,55 @@ class Difference:
     def __str__(self) -> str:
         if _is_empty(self.wanted):
             return f"{self.field} stays {_brief(self.found)} although it was taken away"
-        stands = "is missing" if _is_empty(self.found) else f"stays {_brief(self.found)}"
-        return f"{self.field} {stands} although {_brief(self.wanted)} was written"
+        if _is_empty(self.found):
+            return f"{self.field} is missing although {_brief(self.wanted)} was written"
+        if isinstance(self.wanted, list | tuple) and isinstance(self.found, list | tuple):
+            return f"{self.field} stays {_items_text(self.wanted, self.found)}"
+        start = _same_length(_text(self.wanted), _text(self.found)) - LEAD
+        return f"{self.field} stays {_brief(self.found, start)} although {_brief(self.wanted, start)} was written"
 
 
 def first_difference(desired: Mapping[str, Any], observed: Mapping[str, Any]) -> Difference | None:
     """Name the first field by which ``differs`` tells two objects apart; None: it does not."""
-    for key, value in desired.items():
-        found = observed.get(key)
-        if _field_matches(key, found, value, whole=False):
+    return _first(desired, observed, whole=False)
+
+
+def _first(desired: Mapping[str, Any], observed: Mapping[str, Any], *, whole: bool) -> Difference | None:
+    for key in {**desired, **observed} if whole else desired:
+        value, found = desired.get(key), observed.get(key)
+        if _field_matches(key, found, value, whole=whole):
             continue
-        if isinstance(value, Mapping) and value and isinstance(found, Mapping):
-            inner = _with_units(key, value, found)
-            if inner is not None:
-                return replace(inner, field=_path(key, inner.field))
-        return Difference(key, value, found)
+        if key == "ownerReferences":  # those of others are no difference
+            found = [seen for seen in found or () if any(_matches(seen, one, whole=False) for one in value or ())]
+        return _inside(key, value, found, whole=whole) or Difference(key, value, found)
     return None
 
 
-def _with_units(key: str, desired: Mapping[str, Any], observed: Mapping[str, Any]) -> Difference | None:
-    """The first difference in a mapping; quantities are compared by value and told as they are written."""
-    if key not in QUANTITY_MAPS:
-        return first_difference(desired, observed)
-    for name, quantity in desired.items():
-        if _value(observed.get(name)) != _value(quantity):
-            return Difference(name, quantity, observed.get(name))
+def _inside(key: str, desired: Any, observed: Any, *, whole: bool) -> Difference | None:
+    """Name the difference within a field; None: it is the field as a whole."""
+    if _is_empty(desired):
+        return None
+    if isinstance(desired, Mapping) and isinstance(observed, Mapping):
+        inner = (
+            _with_units(desired, observed, whole=whole)
+            if key in QUANTITY_MAPS
+            else _first(desired, observed, whole=whole)
+        )
+        return None if inner is None else replace(inner, field=_path(key, inner.field))
+    if isinstance(desired, list | tuple) and isinstance(observed, list | tuple) and len(desired) == len(observed):
+        pairs = enumerate(zip(desired, observed, strict=True))
+        other = [(at, item, seen) for at, (item, seen) in pairs if not _matches(seen, item, whole=True)]
+        if len(other) == 1:
+            ((at, item, seen),) = other
+            return _inside(f"{key}[{at}]", item, seen, whole=True)
+    return None
+
+
+def _with_units(desired: Mapping[str, Any], observed: Mapping[str, Any], *, whole: bool) -> Difference | None:
+    """The first difference in a mapping of quantities, compared by value and told as they are written."""
+    for name in {**desired, **observed} if whole else desired:
+        if _value(observed.get(name)) != _value(desired.get(name)):
+            return Difference(name, desired.get(name), observed.get(name))
     return None
 
 
@@ -84,9 +110,61 @@ def _path(key: str, field: str) -> str:
     return field if key == "metadata" else f"{key}.{field}"
 
 
-def _brief(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _brief(value: Any, start: int = 0) -> str:
+    """A value, or what fits of it from ``start`` on, where it is too long as a whole."""
+    text = _text(value)
+    if len(text) <= MAX_VALUE:
+        return text
+    room = MAX_VALUE - 1
+    begin = max(0, min(start, len(text) - room))
+    end = begin + room
+    return f"{'…' if begin else ''}{text[begin:end]}{'…' if end < len(text) else ''}"
+
+
+def _same_length(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _items_text(wanted: Sequence[Any], found: Sequence[Any]) -> str:
+    """Say by which items a list differs: what it has too much, and what it lacks."""
+    alike = _alike([*wanted, *found])
+    extra, missing = (
+        [{key: value for key, value in item.items() if key not in alike} or item if alike else item for item in items]
+        for items in (_beyond(found, wanted), _beyond(wanted, found))
+    )
+    parts = [f"with {_some(extra)} too much"] if extra else []
+    parts += [f"without {_some(missing)}"] if missing else []
+    return " and ".join(parts) or "in another order than it was written"
+
+
+def _alike(items: Sequence[Any]) -> set[str]:
+    """Fields that say the same in each item, and so nothing of one; none where items have no fields."""
+    first = items[0]
+    if not all(isinstance(item, Mapping) for item in items):
+        return set()
+    return {key for key, value in first.items() if all(key in item and item[key] == value for item in items)}
+
+
+def _some(items: Sequence[Any]) -> str:
+    more = f" and {len(items) - MAX_ITEMS} more" if len(items) > MAX_ITEMS else ""
+    return f"{', '.join(map(_brief, items[:MAX_ITEMS]))}{more}"
+
+
+def _beyond(items: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """Those of the items that others lack, each as often as it is there too often."""
+    left, beyond = list(others), []
+    for item in items:
+        at = next((at for at, other in enumerate(left) if _matches(item, other, whole=True)), None)
+        if at is None:
+            beyond.append(item)
+        else:
+            del left[at]
+    return beyond
 
 
 def _fields_match(observed: Mapping[str, Any], desired: Mapping[str, Any], *, whole: bool) -> bool:
