@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from bitgoeul.cli.logs import OncePerSecond
+from bitgoeul.cli.logs import CROWD, OncePerSecond
 
 
 class Clock:
@@ -27,9 +27,13 @@ def limit(clock: Clock) -> OncePerSecond:
 
 
 def record(
-    text: str, *arguments: object, name: str = "bitgoeul.one", level: int = logging.WARNING
+    text: str,
+    *arguments: object,
+    name: str = "bitgoeul.one",
+    level: int = logging.WARNING,
+    error: Exception | None = None,
 ) -> logging.LogRecord:
-    return logging.LogRecord(name, level, "", 0, text, arguments, None)
+    return logging.LogRecord(name, level, "", 0, text, arguments, (type(error), error, None) if error else None)
 
 
 def test_the_same_trouble_of_many_is_told_once_a_second(limit: OncePerSecond, clock: Clock) -> None:
@@ -48,6 +52,30 @@ def test_another_trouble_is_told_all_the_same(limit: OncePerSecond) -> None:
     assert limit.filter(record("%s: %s", "blue", OSError("no answer")))
     assert limit.filter(record("listing: %s", OSError("denied")))
     assert limit.filter(record("%s: %s", "blue", OSError("denied"), name="bitgoeul.two"))
+
+
+def test_what_does_not_stand_of_another_object_is_another_trouble(limit: OncePerSecond) -> None:
+    """It is told once only: what was left out would never be told."""
+    objects = ["RoleBinding bitgoeul:edit in blue", "ResourceQuota bitgoeul in blue", "ResourceQuota bitgoeul in green"]
+    lines = [record("%s", f"{one}: a field stays 1 although 2 was written") for one in [*objects, *objects]]
+    assert [limit.filter(line) for line in lines] == [True] * 3 + [False] * 3
+
+
+def test_a_crowd_of_objects_is_no_flood(limit: OncePerSecond, clock: Clock) -> None:
+    """Some are told of by name, and how many there are besides."""
+    lines = [record("%s", f"Namespace tenant-{number}: a label stays") for number in range(1000)]
+    assert [limit.filter(line) for line in lines].count(True) == CROWD + 1
+    assert limit.filter(record("another text of %s", "blue"))
+    clock.now += 1
+    last = record("%s", "Namespace blue: a label stays")
+    assert limit.filter(last)
+    assert last.getMessage() == f"Namespace blue: a label stays ({1000 - CROWD - 1} more like this were left out)"
+
+
+def test_the_same_defect_of_many_is_one_trouble(limit: OncePerSecond) -> None:
+    """Its traceback is long."""
+    lines = [record("%s: defect", f"tenant-{number}", error=KeyError(number)) for number in range(50)]
+    assert [limit.filter(line) for line in lines].count(True) == 1
 
 
 def test_one_text_with_a_name_in_it_is_one_trouble(limit: OncePerSecond) -> None:
