@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bitgoeul.api.conditions import REFUSALS, Reason
-from bitgoeul.cli.advice import BY_REASON, Turn, advice_for
+from bitgoeul.cli.advice import BY_REASON, Turn, advice_for, advise_without_date, command_on_pool
 from bitgoeul.cli.own import find_own
 from bitgoeul.cli.picture import Picture, ends_held_up
 from bitgoeul.cli.status import allocation_acts
@@ -139,6 +139,16 @@ def test_what_fits_is_what_the_planner_would_give(objects: list[Manifest], fits:
             [make_accelerator_pool("npu", "furiosa.ai/npu") | {"status": {"devices": {"highest": 8}}},
              waiter("blue", 1, npu=8)], Turn.ENGINEER,
             "kubectl get nodes --show-labels", id="no node any more",
+        ),
+        pytest.param(
+            [make_accelerator_pool("npu", "furiosa.ai/npu") | {"status": {"devices": {"highest": 8}}},
+             *make_nodes(1, "npu", resource="furiosa.ai/npu", devices=0), waiter("blue", 1, npu=8)], Turn.ENGINEER,
+            "kubectl get nodes", id="no device any more",
+        ),
+        pytest.param(
+            [make_accelerator_pool("npu", "furiosa.ai/npu"),
+             *make_nodes(1, "npu", resource="furiosa.ai/npu", devices=0), waiter("blue", 1, npu=8)], Turn.ENGINEER,
+            "kubectl describe nodes", id="no device yet",
         ),
         pytest.param([waiter("blue", 1, a100=99)], Turn.ENGINEER, "kubectl edit ta blue", id="too much"),
         pytest.param(
@@ -436,6 +446,44 @@ def test_who_has_what_a_pool_has_lost_is_told_so() -> None:
     mine = find_own(blue, timedelta(), lists=True, pools=[pool])
     assert (mine.advice.turn, mine.advice.text, mine.command) == (ENGINEER, text, "kubectl describe apool a100")
     assert find_own(blue, timedelta(), lists=True).advice.turn is Turn.NOBODY
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        pytest.param(
+            "needs 8 of npu, 0 available (0 of 8 devices are there now)",
+            "8 devices that were there are away: bring them back; or add capacity, give a holder an end, or ask for "
+            "less",
+            id="all are away",
+        ),
+        pytest.param(
+            "needs 8 of npu, 0 available (7 of 8 devices are there now)",
+            "1 device that was there is away: bring it back; or add capacity, give a holder an end, or ask for less",
+            id="one is",
+        ),
+        pytest.param(
+            "needs 8 of npu, 0 available (6 of 8 devices are there now; 2 on nodes with taints that the pool does not "
+            "tolerate)", "take the taint away, or tolerate it", id="nodes are tainted",
+        ),
+        pytest.param(
+            "needs 8 of npu, 0 available; no earliest start: no date is known at which enough comes free",
+            "nothing that would free enough has a date: add capacity, give a holder an end, or ask for less",
+            id="nothing is away",
+        ),
+    ],
+)  # fmt: skip
+def test_devices_that_are_away_are_to_be_brought_back(said: str, advice: str) -> None:
+    """More of what there is would not be needed."""
+    assert advise_without_date(said).text == advice
+
+
+def test_what_to_do_about_a_pool_goes_by_its_kind() -> None:
+    """A storage pool has no nodes."""
+    assert command_on_pool(Reason.CAPACITY_LOST, "a100", "apool") == "kubectl get nodes"
+    assert command_on_pool(Reason.CAPACITY_LOST, "lustre", "spool") == "kubectl edit spool lustre"
+    assert command_on_pool(Reason.CLASS_SHARED, "lustre", "spool") == "kubectl edit spool lustre"
+    assert command_on_pool(Reason.AVAILABLE, "a100", "apool") == ""
 
 
 def test_there_is_advice_for_each_reason_of_an_allocation() -> None:

@@ -19,7 +19,7 @@ from bitgoeul.controller.trial import NO_RIGHT
 from bitgoeul.controller.unkept import CHANGED_BACK
 from bitgoeul.desired.allocation_status import headline_condition
 from bitgoeul.planning.allocations import Allocation
-from bitgoeul.planning.explain import NO_NODE, UNTOLERATED
+from bitgoeul.planning.explain import NO_NODE, NONE_SHOWN, THERE, UNTOLERATED
 from bitgoeul.planning.moments import day
 from bitgoeul.planning.pools import PoolKind
 
@@ -47,8 +47,10 @@ CALENDAR = "bitgoeul calendar --pool {pool}"
 PODS = "kubectl get pods -n {namespace}"
 HOLDERS = "kubectl get pods,pdb -n {namespace}"
 RESUME = 'kubectl patch ta {name} --type merge -p \'{{"spec": {{"suspend": false}}}}\''
-# What a message says of a namespace in deletion, a webhook that does not answer, and a ClusterRole for members.
+# What a message says of a namespace in deletion, of devices that are there, of a webhook that does not answer, and of a
+# ClusterRole for members.
 GOING = re.compile(r"\bnamespace (\S+) is being deleted\b")
+PRESENT = re.compile(rf"([0-9]+) of ([0-9]+) {THERE}")
 NO_WEBHOOK = "failed calling webhook"
 ABSENT_ROLE = re.compile(r"there is no ClusterRole (\S+),")
 # A namespace that does not go: what it says itself names what holds it.
@@ -137,7 +139,7 @@ BY_REASON = {
 POOL_COMMANDS = {
     Reason.APPLY_FAILED: "kubectl describe {kind} {pool}",
     Reason.NO_NODES_MATCH: "kubectl get nodes --show-labels",
-    Reason.CAPACITY_LOST: "bitgoeul calendar --pool {pool}",
+    Reason.CAPACITY_LOST: "kubectl get nodes",
     Reason.PROMISES_EXCEED_PLAN: "bitgoeul calendar --pool {pool}",
     Reason.DIFFERS_FROM_PLAN: "kubectl edit {kind} {pool}",
     Reason.NODES_SHARED: "kubectl edit {kind} {pool}",
@@ -154,6 +156,11 @@ NO_DATE = Advice(
     CALENDAR,
 )
 NO_DEVICES = Advice(Turn.ENGINEER, "add nodes that the pool's nodeSelector matches", "kubectl get nodes --show-labels")
+NOT_SHOWN = Advice(
+    Turn.ENGINEER,
+    "see why the pool's nodes show no device: the device plugin does not run, or resourceName is another",
+    "kubectl describe nodes",
+)
 TAINTED = Advice(Turn.ENGINEER, "take the taint away, or tolerate it", "kubectl edit {kind} {pool}")
 NO_ROOM = Advice(Turn.ENGINEER, "there is no room before its end: move its window, or ask for less", CALENDAR)
 UNPREPARED = Advice(Turn.NOBODY, "quotas are being told of the pool; that takes seconds", "kubectl get apool,spool")
@@ -242,7 +249,29 @@ def advise_without_date(message: str) -> Advice:
     """Give advice where no date is known at which enough comes free."""
     if UNTOLERATED in message:
         return TAINTED
-    return NO_DEVICES if NO_NODE in message else NO_DATE
+    if NO_NODE in message:
+        return NO_DEVICES
+    if NONE_SHOWN in message:
+        return NOT_SHOWN
+    away = sum(int(all_) - int(there) for there, all_ in PRESENT.findall(message))
+    return advise_on_away(away) if away > 0 else NO_DATE
+
+
+def advise_on_away(devices: int) -> Advice:
+    """Give advice where a pool shows fewer devices than it has had."""
+    what = (
+        "1 device that was there is away: bring it back"
+        if devices == 1
+        else (f"{devices} devices that were there are away: bring them back")
+    )
+    return Advice(Turn.ENGINEER, f"{what}; or add capacity, give a holder an end, or ask for less", "kubectl get nodes")
+
+
+def command_on_pool(reason: Reason, pool: str, kind: str) -> str:
+    """Return what a platform engineer looks at when a pool is not as it should be; empty: nobody has to act."""
+    if reason is Reason.CAPACITY_LOST and kind == "spool":
+        return f"kubectl edit spool {pool}"  # it has no nodes; only its spec says how much there is
+    return POOL_COMMANDS.get(reason, "").format(pool=pool, kind=kind)
 
 
 def advise_on_lost(pool: str, there: int, granted: int) -> Advice:

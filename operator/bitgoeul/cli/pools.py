@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bitgoeul.api.conditions import ConditionType, Reason
-from bitgoeul.cli.advice import POOL_COMMANDS
+from bitgoeul.cli.advice import command_on_pool
 from bitgoeul.cli.output import brief, instant_of, print_data, print_next, print_table
 from bitgoeul.cli.picture import Picture, Target, output_option, read_picture, target_options
 from bitgoeul.cluster.kinds import ACCELERATOR_POOL, STORAGE_POOL
@@ -118,7 +118,7 @@ def find_troubles(pool: Pool, plan: PoolPlan, now: int, live: Mapping[str, Any])
             said.append((ConditionType.CLASS_FOUND, found, Reason(row["reason"]), str(row.get("message", ""))))
     kind = "apool" if pool.key.kind is PoolKind.ACCELERATORS else "spool"
     return tuple(
-        Trouble(reason, message, POOL_COMMANDS.get(reason, "").format(pool=pool.key.name, kind=kind))
+        Trouble(reason, message, command_on_pool(reason, pool.key.name, kind))
         for type_, status, reason, message in said
         if WRONG.get(type_) is status
     )

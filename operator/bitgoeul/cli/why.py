@@ -17,6 +17,7 @@ from bitgoeul.cli.advice import (
     NO_DATE,
     NO_DEVICES,
     NO_ROOM,
+    NOT_SHOWN,
     UNPREPARED,
     Advice,
     Turn,
@@ -260,8 +261,9 @@ def advise(snapshot: Snapshot, standing: Standing, decision: Decision, reason: s
     pools = [snapshot.pools[key] for key in standing.allocation.ask if key in snapshot.pools]
     if any(pool.unnamed_in for pool in pools):
         return UNPREPARED
-    if any(pool.bare for pool in pools):
-        return NO_DEVICES
+    bare = [pool for pool in pools if pool.bare]
+    if bare:
+        return NOT_SHOWN if all(pool.nodes for pool in bare) else NO_DEVICES
     if entry.earliest is None and decision.promised is None:
         advice = advise_without_date(message)
         return NO_ROOM if advice is NO_DATE and standing.allocation.terms.end is not None else advice

@@ -17,6 +17,8 @@ from bitgoeul.planning.pools import Pool, PoolKey, PoolKind
 # Where devices are away; whose turn it is goes by these words.
 UNTOLERATED = "on nodes with taints that the pool does not tolerate"
 NO_NODE = "no node matches"
+NONE_SHOWN = "its nodes show no device yet"
+THERE = "devices are there now"
 
 
 class Wait(NamedTuple):
@@ -181,7 +183,7 @@ def preparing_text(pool: Pool) -> str:
 def available_text(pool: Pool, free: int) -> str:
     """What of a pool nobody holds, or why that is nothing."""
     if pool.bare:
-        text = "its nodes show no device yet" if pool.nodes else NO_NODE
+        text = NONE_SHOWN if pool.nodes else NO_NODE
     else:
         text = f"{free_text(pool.key, max(0, free))} available"
         if pool.away or pool.capacity.tainted:
@@ -192,7 +194,7 @@ def available_text(pool: Pool, free: int) -> str:
 def away_text(pool: Pool) -> str:
     """How many of the devices of a pool are there, and why the others are not, where that is known."""
     installed, tainted = pool.capacity.installed, pool.capacity.tainted
-    parts = [f"{installed - tainted} of {installed + pool.away} devices are there now"]
+    parts = [f"{installed - tainted} of {installed + pool.away} {THERE}"]
     if tainted:
         parts.append(f"{tainted} {UNTOLERATED}")
     if not pool.nodes:
