@@ -34,6 +34,7 @@ from bitgoeul.desired.world import NamespaceTarget
 from bitgoeul.planning.allocations import Allocation, Amounts, at_least, total
 from bitgoeul.planning.checks import amount_text
 from bitgoeul.planning.decisions import Decision
+from bitgoeul.planning.explain import plural
 from bitgoeul.planning.moments import date, moment
 from bitgoeul.planning.pools import PoolKind
 
@@ -329,8 +330,7 @@ def claims_by_namespace(allocation: Allocation) -> dict[str, list[tuple[str, Cla
 def draining_text(excess: Amounts, lay: Lay, gone: list[bool]) -> str:
     """What is still on its way down."""
     parts = [
-        f"{amount_text(pool, amount)} {'devices ' if pool.kind is PoolKind.ACCELERATORS else ''}of {pool.name} "
-        "still in use beyond what is asked for"
+        f"{amount_text(pool, amount)} {plural(pool, amount)}of {pool.name} still in use beyond what is asked for"
         for pool, amount in sorted(excess.items())
     ]
     parts += [f"namespace {name} is being emptied" for name, done in zip(lay.leaving, gone, strict=True) if not done]
