@@ -8,7 +8,7 @@ import pytest
 
 from bitgoeul.api.conditions import Reason
 from bitgoeul.desired.allocation_status import Progress, news
-from tests.unit.builders import Manifest
+from tests.unit.builders import NOW, Manifest
 from tests.unit.lives import LIVES, ahead, holding, recorded, status_of
 
 
@@ -98,3 +98,14 @@ def test_ready_says_that_members_can_work_whatever_else_does_not_stand() -> None
         "quota enforced and access given in 1 namespace; what does not stand is in condition Provisioned"
     )
     assert (said_of["Provisioned"]["reason"], said_of["Provisioned"]["message"]) == ("ApplyFailed", "a label stays")
+
+
+def test_namespaces_are_ready_as_long_as_members_have_access() -> None:
+    """A pass that fails takes it from nobody; a deletion begins with it. The column says the same as the rows."""
+    objects = holding(recorded(-1))
+    objects[0]["status"]["namespaces"] = [{"name": "blue", "ready": True}]
+    failed = status_of(objects, Progress(reason=Reason.APPLY_FAILED))
+    assert (failed["namespaces"], failed["summary"]["namespaces"]) == ([{"name": "blue", "ready": True}], "1/1")
+    objects[0]["metadata"]["deletionTimestamp"] = NOW.isoformat()
+    leaving = status_of(objects, Progress(reason=Reason.DRAINING, message="2 pods left", draining=True))
+    assert (leaving["namespaces"], leaving["summary"]["namespaces"]) == ([{"name": "blue", "ready": False}], "0/1")

@@ -70,12 +70,13 @@ def build_allocation_status(
     """
     placed = decision.course is not Course.NOTHING  # there are namespaces, in force or not
     ready = decision.admitted and progress.ready and not allocation.deleting
+    rows = namespace_rows(allocation, progress, written) if placed else []
     status: dict[str, Any] = {
         "observedGeneration": allocation.generation,
         "phase": str(phase_of(allocation, decision, progress, ready)),
         "summary": {
             "accelerators": devices_text(grant if decision.admitted else allocation.ask),
-            "namespaces": f"{sum(progress.namespaces.values())}/{len(progress.namespaces)}" if placed else "",
+            "namespaces": f"{sum(bool(row.get('ready')) for row in rows)}/{len(rows)}" if placed else "",
             **when(allocation, decision),
         },
         "conditions": merge_conditions(
@@ -91,11 +92,8 @@ def build_allocation_status(
     if placed:
         status["grant"] = holdings(grant)
         status["inUse"] = holdings(in_use)
-        # While nothing was looked at, what is remembered stays.
-        seen = bool(progress.namespaces)
-        rows = [{"name": name, "ready": done} for name, done in progress.namespaces.items()]
-        status["namespaces"] = rows if seen else written.get("namespaces") or []
-        status["shares"] = share_rows(progress) if seen else written.get("shares") or []
+        status["namespaces"] = rows
+        status["shares"] = share_rows(progress) if progress.namespaces else written.get("shares") or []
     elif allocation.placed and not decision.reclaimed:
         status["shares"] = written.get("shares") or []
     if progress.excess:
@@ -149,6 +147,15 @@ def taking_status(decision: Decision) -> dict[str, str]:
 def types_of(status: Mapping[str, Any]) -> frozenset[str]:
     """The types of the conditions that stand in a status."""
     return frozenset(str(condition.get("type")) for condition in status.get("conditions") or ())
+
+
+def namespace_rows(allocation: Allocation, progress: Progress, written: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Whether members can work in each namespace; while nothing was looked at, what is remembered stays."""
+    if progress.namespaces:
+        return [{"name": name, "ready": done} for name, done in progress.namespaces.items()]
+    rows = written.get("namespaces") or []
+    # A deletion begins with the access.
+    return [{**row, "ready": False} for row in rows] if allocation.deleting else rows
 
 
 def share_rows(progress: Progress) -> list[dict[str, Any]]:
