@@ -152,6 +152,16 @@ def test_what_a_change_takes_at_once_is_free(spec: Obj, starts: bool) -> None:
     assert found.later == 0
 
 
+@pytest.mark.parametrize(("spec", "starts"), [({"suspend": True}, True), ({"window": window(-2, -1)}, False)])
+def test_while_clocks_differ_no_end_gives_anything_back(spec: Obj, starts: bool) -> None:
+    """A suspension is somebody's word, and is acted on."""
+    observed = observe(CLUSTER)
+    changed = change(observed, [manifest(CLUSTER[2], **spec)], live(CLUSTER), NOW)
+    before, (snapshot, plan) = planned(observed), planned(replace(changed, clocks_differ=True))
+    after = outcomes(snapshot, make_plan(settled(snapshot, plan, before[0])))
+    assert (after["waits"].phase is Phase.ACTIVE) is starts
+
+
 def test_what_hangs_already_stays_held() -> None:
     """Only what the change asks back is reckoned to come."""
     held, *rest = active("held", 6, -1)

@@ -14,7 +14,7 @@ from datetime import datetime
 from bitgoeul.errors import UserError
 from bitgoeul.planning.allocations import Amounts
 from bitgoeul.planning.decisions import Plan
-from bitgoeul.planning.life import Course, look
+from bitgoeul.planning.life import Course, Halt, look
 from bitgoeul.planning.moments import day, moment
 from bitgoeul.planning.plan import make_plan
 from bitgoeul.planning.pools import Pool, PoolKey, PoolKind, measure_accelerators, measure_storage
@@ -103,6 +103,8 @@ def settled(snapshot: Snapshot, plan: Plan, before: Snapshot) -> Snapshot:
         if was is None or given_back(was, before):
             return standing
         gone = given_back(standing, snapshot)
+        if gone and snapshot.clocks_differ and look(standing, snapshot).halt is not Halt.SUSPEND:
+            return standing  # no end is acted on meanwhile
         if gone:
             return without(standing, gone)
         decision = plan.decisions[standing.allocation.name]
