@@ -80,6 +80,7 @@ def complaint(finished: Finished) -> str:
     pytest.param("plan -f -", "standard input: there is no object in it", id="an empty standard input"),
     pytest.param("plan -o csv", "not one of 'table', 'json', 'yaml'", id="an unknown output"),
     pytest.param("queue --as-group lab", "--as-group needs --as", id="a group without a user"),
+    pytest.param("queue --as ab\x07c", "other characters that cannot be sent", id="a control character in a name"),
     pytest.param("why", "Missing argument 'NAME'", id="nobody's why"),
     pytest.param("queue", "no cluster given", id="a queue of no cluster"),
     pytest.param("calendar --kubeconfig FILE", "no answer from https://127.0.0.1:1", id="a calendar without answer"),

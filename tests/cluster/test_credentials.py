@@ -84,6 +84,11 @@ def in_a_file(plane: ControlPlane, folder: Path, token: str) -> Path:
     return write_kubeconfig(plane, folder / "kubeconfig", tokenFile=str(folder / "token"))
 
 
+def in_a_file_of_lines(plane: ControlPlane, folder: Path, token: str) -> Path:
+    """As editors and ``echo`` write it."""
+    return in_a_file(plane, folder, f"{token}\n")
+
+
 def by_a_plugin(plane: ControlPlane, folder: Path, token: str) -> Path:
     (folder / "token").write_text(token)
     credential = {
@@ -105,6 +110,7 @@ def by_a_plugin(plane: ControlPlane, folder: Path, token: str) -> Path:
 @pytest.mark.parametrize("give", [
     pytest.param(in_kubeconfig, id="in the kubeconfig"),
     pytest.param(in_a_file, id="in a file that the kubeconfig names"),
+    pytest.param(in_a_file_of_lines, id="in a file that ends with a line break"),
     pytest.param(by_a_plugin, id="by a plugin"),
 ])  # fmt: skip
 def test_a_token_that_was_replaced_is_read_anew(

@@ -91,6 +91,8 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if as_groups and not as_user:
             raise click.UsageError("--as-group needs --as")
+        if not all(name.isprintable() for name in (as_user, *as_groups)):
+            raise click.UsageError("--as, --as-group: a name with line breaks or other characters that cannot be sent")
         identity = Identity(as_user, as_groups) if as_user else None
         return command(Target(kubeconfig, context, identity), **rest)
 

@@ -22,8 +22,8 @@ import aiohttp
 import orjson
 
 from bitgoeul import __version__
-from bitgoeul.cluster.credentials import load_configuration
-from bitgoeul.cluster.official import forget_files, kube
+from bitgoeul.cluster.credentials import TOKEN, load_configuration, usable
+from bitgoeul.cluster.official import ConfigException, forget_files, kube
 from bitgoeul.errors import ClusterError, UserError
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,10 @@ class ApiError(ClusterError):
 
 class NoAnswerError(ClusterError):
     """No answer: refused, reset or timed out. A write may or may not have happened."""
+
+
+class UnusableTokenError(aiohttp.ClientConnectionError):
+    """The pod's token, as it is on disk now, cannot be sent; to those who stream it is as if nobody answered."""
 
 
 class OlderDataError(ClusterError):
@@ -156,14 +160,22 @@ class Api:
         if configuration.api_key or configuration.refresh_api_key_hook is not None:
             # Asked for each request: tokens of a pod's account are renewed on disk.
             headers: dict[str, str] = {}
-            await self._client.update_params_for_auth(headers, [], ["BearerToken"], "", request.method, None)
-            request.headers.update(headers)
+            try:
+                await self._client.update_params_for_auth(headers, [], [TOKEN], "", request.method, None)
+                request.headers.update({name: usable(value) for name, value in headers.items()})
+            except (ConfigException, UserError, OSError, ValueError) as error:
+                self._note_refused(refused=True)
+                raise UnusableTokenError(f"the pod's token cannot be used: {error}") from error
         response = await handler(request)
-        if response.status != 401:
+        self._note_refused(refused=response.status == 401)
+        return response
+
+    def _note_refused(self, *, refused: bool) -> None:
+        """Remember since when our credentials are refused."""
+        if not refused:
             self.refused_since = None
         elif self.refused_since is None:
             self.refused_since = time.monotonic()
-        return response
 
     async def renew_credentials(self) -> bool:
         """

@@ -21,6 +21,7 @@ from bitgoeul.errors import UserError
 
 SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 SERVICE_ACCOUNT_NAMESPACE = SERVICE_ACCOUNT_TOKEN.with_name("namespace")
+TOKEN = "BearerToken"  # noqa: S105 - what the official client calls it
 
 
 @contextmanager
@@ -61,7 +62,8 @@ async def load_configuration(kubeconfig: str | Path | None, context: str | None)
             )
         try:
             kube_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-        except (ConfigException, OSError) as error:
+            configuration.api_key[TOKEN] = usable(configuration.api_key[TOKEN])
+        except (ConfigException, UserError, OSError, ValueError) as error:
             raise UserError(f"the pod's service account cannot be used: {error}") from error
     else:
         # Not by pathlib: it raises where a folder may not be entered.
@@ -82,7 +84,7 @@ async def read_kubeconfig(path: str, context: str | None, configuration: kube.Co
     """
     try:
         with overheard("kubernetes.aio.config.kube_config") as complaints:
-            await kube_config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
+            loader = await kube_config.load_kube_config(path, context, configuration)  # type: ignore[no-untyped-call]
         address = urlsplit(configuration.host)
     except ConfigException as error:
         raise UserError(f"kubeconfig {path}: {' '.join(str(error).split())}") from error
@@ -95,10 +97,33 @@ async def read_kubeconfig(path: str, context: str | None, configuration: kube.Co
         raise UserError(f"kubeconfig {path} cannot be read: {type(error).__name__}: {error}".splitlines()[0]) from error
     if complaints:  # of a credential plugin: the loader would go on without credentials
         raise UserError(f"kubeconfig {path}: {' '.join(complaints[0].split())}")
+    # Where the file is empty the loader would go on as nobody, and nothing would ever be read anew.
+    named = TOKEN in configuration.api_key or "tokenFile" in (loader._user or ())
+    if named:
+        try:
+            configuration.api_key[TOKEN] = usable(configuration.api_key.get(TOKEN, ""))
+        except UserError as error:
+            raise UserError(f"kubeconfig {path}: {error}") from error
     if address.scheme not in ("http", "https") or not address.hostname:
         raise UserError(
             f"kubeconfig {path}: server {configuration.host!r} is no address such as https://127.0.0.1:6443"
         )
+
+
+def usable(authorization: str) -> str:
+    """
+    Return what is sent as credentials, a scheme and a token, without the white space that a file ends with.
+
+    Raises:
+        UserError: There is no token, or it has characters that cannot be sent.
+    """
+    scheme, _, token = authorization.strip().partition(" ")
+    token = token.strip()
+    if not token:
+        raise UserError("the token is empty")
+    if not token.isprintable():
+        raise UserError("the token has line breaks or other characters that cannot be sent")
+    return f"{scheme} {token}"
 
 
 def current_namespace(kubeconfig: str | Path | None, context: str | None) -> str:
