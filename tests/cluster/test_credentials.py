@@ -1,4 +1,4 @@
-"""Credentials that are refused: every form is read anew, and a process that gets none that are taken ends."""
+"""Credentials that are refused are read anew, whatever their form, or end the process; rights that go are told."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ import pytest
 import yaml
 
 from bitgoeul.api.names import OPERATOR_NAMESPACE
-from bitgoeul.cluster.kinds import CLUSTER_ROLE_BINDING, NAMESPACE
+from bitgoeul.cluster.kinds import CLUSTER_ROLE_BINDING, LEASE, NAMESPACE, RBAC, ROLE_BINDING
 from bitgoeul.local.launcher import ControlPlane
 from tests.cluster.admin import Admin
-from tests.cluster.faults import Launch, make_kubeconfig
+from tests.cluster.faults import ForkServer, Launch, make_kubeconfig
 from tests.cluster.scenario import World
 from tests.cluster.waiting import eventually
 
 pytest_plugins = ["tests.cluster.fault_fixtures"]
 
 ACCOUNTS = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/serviceaccounts"
+ROLES = f"/apis/{RBAC}/v1/namespaces/{OPERATOR_NAMESPACE}/roles"
 ENDING_SECONDS = 120.0  # 60 s of refusals, and what it takes to notice and to end
+TELLING_SECONDS = 180.0  # a minute of refusals, and the pause until the next one
+HEALING_SECONDS = 420.0  # the longest pause between two tries
 REFUSED = "Error: cannot go on: credentials are refused by "
 
 
@@ -38,14 +41,34 @@ class Accounts:
         """A token of a new account."""
         name = self._world.name(word)
         self._admin.create(ACCOUNTS, {"metadata": {"name": name}})
-        self._admin.create(CLUSTER_ROLE_BINDING.path(), {
-            "metadata": {"name": name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": OPERATOR_NAMESPACE}],
-        })  # fmt: skip
+        self.bind(word)
         self.made.append(name)
         answer = self._admin.create(f"{ACCOUNTS}/{name}/token", {"spec": {"expirationSeconds": 3600}})
         return str(answer["status"]["token"])
+
+    def allow_lease(self, word: str) -> None:
+        """As the chart does, by a role of its own that stays when the other goes."""
+        name = self._world.name(word)
+        rule = {"apiGroups": [LEASE.group], "resources": [LEASE.plural], "verbs": ["create", "get", "patch"]}
+        self._admin.create(ROLES, {"metadata": {"name": name}, "rules": [rule]})
+        self._admin.create(ROLE_BINDING.path("", OPERATOR_NAMESPACE), {
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": OPERATOR_NAMESPACE}],
+        })  # fmt: skip
+
+    def bind(self, word: str) -> None:
+        """Give it all rights."""
+        name = self._world.name(word)
+        self._admin.create(CLUSTER_ROLE_BINDING.path(), {
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": OPERATOR_NAMESPACE}],
+        })  # fmt: skip
+
+    def unbind(self, word: str) -> None:
+        """Take these rights away; its token is taken all the same."""
+        self._admin.delete(CLUSTER_ROLE_BINDING.path(self._world.name(word)))
 
     def delete(self, word: str) -> None:
         """The API server refuses its tokens from now on."""
@@ -55,6 +78,8 @@ class Accounts:
         for name in self.made:
             self._admin.delete(f"{ACCOUNTS}/{name}")
             self._admin.delete(CLUSTER_ROLE_BINDING.path(name))
+            self._admin.delete(f"{ROLES}/{name}")
+            self._admin.delete(ROLE_BINDING.path(name, OPERATOR_NAMESPACE))
 
 
 @pytest.fixture
@@ -149,3 +174,39 @@ def test_credentials_that_stay_refused_end_it(
         assert lines[-1].startswith(REFUSED), lines[-1]
         assert "Traceback" not in operator.said()
         assert len(lines) < ENDING_SECONDS * 8, "more than a line a second about each trouble"
+
+
+def test_rights_that_are_revoked_are_told_and_come_back(
+    plane: ControlPlane, fault_world: World, accounts: Accounts, launch: Launch, tmp_path: Path
+) -> None:
+    """Readiness, the metric and doctor say so of a leader that may renew its Lease and do nothing else."""
+    world = fault_world
+    kubeconfig = in_kubeconfig(plane, tmp_path, accounts.token("bound"))
+    accounts.allow_lease("bound")
+    operator = launch("operator", kubeconfig)
+    pool = world.pool()
+    world.active("blue", {pool: 1})
+    accounts.unbind("bound")
+    late = world.allocate("late", {pool: 1})
+
+    def told() -> bool:
+        status, text = operator.fetch("/readyz")
+        assert status == 503, text
+        checks = dict(line.split(": ", 1) for line in text.splitlines())
+        assert " cannot " in checks["rights"], text
+        assert checks["lease"] == "ok", text
+        return 'bitgoeul_check_failing{check="rights"} 1' in operator.fetch("/metrics")[1]
+
+    eventually(told, "readiness and the metric say so", TELLING_SECONDS)
+    with ForkServer(tmp_path) as commands:
+
+        def advised() -> bool:
+            out = commands.run("doctor", f"--kubeconfig={plane.kubeconfig}").out
+            assert "leads, and cannot do its work; these of its checks fail: " in out, out
+            return "rights (" in out
+
+        eventually(advised, "doctor says so")
+    accounts.bind("bound")
+    eventually(lambda: operator.fetch("/readyz")[0] == 200, "it is ready again", HEALING_SECONDS)
+    eventually(lambda: world.status(late).get("phase") == "Active", "what waited is there", HEALING_SECONDS)
+    assert "Traceback" not in operator.said()

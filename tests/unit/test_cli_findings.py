@@ -16,6 +16,7 @@ from bitgoeul.api.names import (
     GROUP,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    NOT_READY_ANNOTATION,
     RUNS_IN_ANNOTATION,
 )
 from bitgoeul.cli.doctor import LISTED, as_lines
@@ -107,6 +108,15 @@ def test_all_is_well() -> None:
         pytest.param(
             "operator", {"lease": lease(1, {RUNS_IN_ANNOTATION: "elsewhere"}, written=1)}, "ok", False,
             "one in namespace elsewhere leads", id="where it runs",
+        ),
+        pytest.param(
+            "operator", {"lease": lease(1, {NOT_READY_ANNOTATION: "lists, rights (patch pods)"})}, "bad", False,
+            "one leads, and cannot do its work; these of its checks fail: lists, rights (patch pods)",
+            id="one that lacks rights",
+        ),
+        pytest.param(
+            "operator", {"lease": lease(40, {NOT_READY_ANNOTATION: "rights"}, written=40)}, "bad", True,
+            "not renewed its Lease for 40 s", id="dead, and had lacked rights",
         ),
         pytest.param("operator", {"lease": lease(-6)}, "warn", False, "6 s ahead", id="a leader with a fast clock"),
         pytest.param(

@@ -34,8 +34,10 @@ class Scene:
         clocks.hear(format_datetime(NOW, usegmt=True), 0.0)
         self.clocks = clocks
         self.troubles, self.events = Troubles(lambda: self.now), Troubles(lambda: self.now)
+        self.rights = Troubles(lambda: self.now)
         it = cast("Any", self)  # as cache and Lease: of both only these figures are read
-        self.health = Health(it, it, clocks, self.troubles, self.events, lambda: self.promises, lambda: self.now)
+        promises = lambda: self.promises  # noqa: E731
+        self.health = Health(it, it, clocks, self.troubles, self.rights, self.events, promises, lambda: self.now)
 
     def failing(self) -> set[str]:
         """The names of all checks that fail."""
@@ -80,15 +82,28 @@ def test_a_loop_that_does_not_turn_is_neither_alive_nor_ready() -> None:
 
 
 def test_what_lasts_is_in_its_check() -> None:
-    """Lists in readiness; promises and Events for the metric only."""
+    """Lists and rights in readiness; promises and Events for the metric only."""
     scene = Scene(promises="1 promises cannot be written; denied")
     scene.troubles.failed("list nodes", "denied")
+    scene.rights.failed("patch resourcequotas", "resourcequotas bitgoeul in blue: denied")
     scene.events.failed("writing Events", "denied")
     assert scene.failing() == {"promises"}
     scene.now = scene.succeeded_at = 1061.0
     scene.health.beat()
-    assert scene.failing() == {"lists", "promises", "events"}
-    assert set(scene.health.ready()) == {"cache", "lease", "lists", "clock", "event loop"}
+    assert scene.failing() == {"lists", "rights", "promises", "events"}
+    assert set(scene.health.ready()) == {"cache", "lease", "lists", "rights", "clock", "event loop"}
+
+
+def test_in_brief_it_names_checks_and_no_objects() -> None:
+    """For the Lease, which more people may read than the log."""
+    scene = Scene()
+    assert scene.health.in_brief() == ""
+    for number in range(3):
+        scene.troubles.failed(f"list kind{number}", "denied")
+    scene.rights.failed("patch resourcequotas", "resourcequotas bitgoeul in blue: denied")
+    scene.now = scene.succeeded_at = 1061.0
+    scene.health.beat()
+    assert scene.health.in_brief() == "lists (list kind0 and 2 more), rights (patch resourcequotas)"
 
 
 def test_before_everything_was_listed_it_is_not_ready() -> None:

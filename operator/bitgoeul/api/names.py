@@ -45,6 +45,8 @@ RUNS_IN_ANNOTATION = f"{GROUP}/namespace"
 CLOCK_OFFSET_ANNOTATION = f"{GROUP}/clock-offset"
 # On the Lease: the ClusterRoles that members may be given, with commas between; absent: none.
 ALLOWED_ROLES_ANNOTATION = f"{GROUP}/allowed-cluster-roles"
+# On the Lease: the checks of its holder that keep it from its work; absent: none does.
+NOT_READY_ANNOTATION = f"{GROUP}/not-ready"
 
 
 def pool_label(pool: str) -> str:

@@ -24,6 +24,7 @@ from bitgoeul.api.names import (
     CLOCK_OFFSET_ANNOTATION,
     GROUP,
     MAX_POOL_NAME,
+    NOT_READY_ANNOTATION,
     OPERATOR_NAMESPACE,
     RETAINED_LABEL,
 )
@@ -129,7 +130,7 @@ def same_definition(live: Object | None, spec: Mapping[str, Any]) -> bool:
 
 
 def check_operator(evidence: Evidence) -> Finding:
-    """Whether an operator leads; its Lease is renewed every few seconds."""
+    """Whether an operator leads, and can do its work; its Lease is renewed every few seconds."""
     name, start = "operator", "bitgoeul run"
     if evidence.lease_refused:
         return unread(name, "get leases")
@@ -155,6 +156,9 @@ def check_operator(evidence: Evidence) -> Finding:
         if abs(ahead) <= timedelta(seconds=MOST_SKEW_SECONDS):
             return Finding(name, Verdict.WARN, found, SET_CLOCK)
         return Finding(name, Verdict.BAD, f"{found}: no end is acted on meanwhile", SET_CLOCK)
+    if not_ready := (evidence.lease["metadata"].get("annotations") or {}).get(NOT_READY_ANNOTATION):
+        found = f"{where} leads, and cannot do its work; these of its checks fail: {not_ready}"
+        return Finding(name, Verdict.BAD, found, f"kubectl logs deployment/bitgoeul -n {place or OPERATOR_NAMESPACE}")
     return Finding(name, Verdict.OK, f"{where} leads")
 
 

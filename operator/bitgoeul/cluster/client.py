@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 # verb, resource, status code (0: no answer), seconds
 RequestObserver = Callable[[str, str, int, float], None]
+# method, path, status code, what the API server said against it (empty: nothing)
+AnswerListener = Callable[[str, str, int, str], None]
 # The Date header of an answer (empty: it had none), and the seconds from sending the request until the answer began.
 DateListener = Callable[[str, float], None]
 
@@ -137,6 +139,7 @@ class Api:
         self._old: list[tuple[aiohttp.ClientSession, kube.ApiClient]] = []
         self.server: str = configuration.host
         self.observer = observer
+        self.on_answer: AnswerListener | None = None  # called with each answer that whoever asked gets
         # Since when, by the monotonic clock, the API server has refused our credentials; None: it takes them.
         self.refused_since: float | None = None
         self._session = self.open_session(pool=100)
@@ -281,8 +284,11 @@ class Api:
             status, raw = await self._send(method, path, url, data, headers, timeout, on_date)
         if status == 401 and await self.renew_credentials():
             status, raw = await self._send(method, path, url, data, headers, timeout, on_date)
-        if status >= 300:
-            raise ApiError(status, read_json(raw), f"{method} {path}")
+        refusal = ApiError(status, read_json(raw), f"{method} {path}") if status >= 300 else None
+        if self.on_answer is not None:
+            self.on_answer(method, path, status, "" if refusal is None else refusal.message)
+        if refusal is not None:
+            raise refusal
         return raw
 
     async def _send(
@@ -352,11 +358,16 @@ def read_json(raw: bytes) -> Object:
 
 def resource_of(path: str) -> str:
     """The resource word of a path, for metrics: bounded in number, no names of objects."""
+    return next(iter(parts_of(path)), "other")
+
+
+def parts_of(path: str) -> list[str]:
+    """Resource, name and subresource of a path, as far as it has them."""
     parts = path.strip("/").split("/")
     rest = parts[2:] if parts[0] == "api" else parts[3:] if parts[0] == "apis" else []
     if len(rest) >= 3 and rest[0] == "namespaces" and rest[2] not in ("status", "finalize"):
         rest = rest[2:]
-    return rest[0] if rest else "other"
+    return rest
 
 
 def quoted(name: str) -> str:

@@ -2,7 +2,7 @@
 Whether the operator's work succeeds: the checks behind /healthz, /readyz and the metric that shows them.
 
 That its loop turns is not enough: what counts is when the API server last took a request about the Lease, whether
-everything may be listed and watched, and whether clocks agree.
+everything may be listed and watched, whether all that it does is allowed, and whether clocks agree.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Health:
         lease: Lease,
         clocks: Clocks,
         troubles: Troubles,
+        rights: Troubles,
         events: Troubles,
         refused_promises: Callable[[], str],
         monotonic: Callable[[], float] = time.monotonic,
@@ -41,6 +42,7 @@ class Health:
         self._lease = lease
         self._clocks = clocks
         self._troubles = troubles
+        self._rights = rights
         self._events = events
         self._refused_promises = refused_promises
         self._monotonic = monotonic
@@ -68,9 +70,16 @@ class Health:
             "cache": "" if self._cache.synced else "not everything has been listed yet",
             "lease": f"nothing succeeded for {silent:.0f} s: {why}" if silent > SILENT_SECONDS else "",
             "lists": self._troubles.text(),
+            "rights": self._rights.text(),
             "clock": self._clocks.problem(),
             "event loop": self.alive()["event loop"],
         }
+
+    def in_brief(self) -> str:
+        """Say which checks keep this instance from its work, without what was said of any object; empty: none."""
+        what = {"lists": self._troubles.brief(), "rights": self._rights.brief()}
+        failing = [name for name, problem in self.ready().items() if problem]
+        return ", ".join(f"{name} ({what[name]})" if what.get(name) else name for name in failing)
 
     def all(self) -> Checks:
         """Return these, and what keeps it from no other work."""

@@ -18,13 +18,14 @@ from typing import Any
 
 from bitgoeul import __version__
 from bitgoeul.api.conditions import Reason
-from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION, CLOCK_OFFSET_ANNOTATION
+from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION, CLOCK_OFFSET_ANNOTATION, NOT_READY_ANNOTATION
 from bitgoeul.api.quantities import format_offset
 from bitgoeul.cluster.cache import Cache, Entry, load
 from bitgoeul.cluster.client import Api, ApiError, OlderDataError
 from bitgoeul.cluster.events import Recorder
 from bitgoeul.cluster.kinds import ACCELERATOR_POOL, NAMESPACE, STORAGE_POOL, TENANT_ALLOCATION, Kind
 from bitgoeul.cluster.lease import Lease
+from bitgoeul.cluster.rights import Rights
 from bitgoeul.cluster.troubles import Troubles
 from bitgoeul.cluster.writer import Writer
 from bitgoeul.controller.clock import Clocks, ShiftedClock, wall_clock
@@ -75,6 +76,8 @@ class Operator:
         self._options = options or Options()
         self.instruments = Instruments(__version__)
         api.observer = self.instruments.observe_request
+        self._rights = Rights()
+        api.on_answer = self._rights.hear
         self.cache = Cache()
         self.queue: WorkQueue[Task] = WorkQueue()
         self._clocks = Clocks(clock)
@@ -133,6 +136,7 @@ class Operator:
             self._lease,
             self._clocks,
             self._troubles,
+            self._rights.refused,
             self._recorder.troubles,
             self.planner.refused_promises,
         )
@@ -153,11 +157,12 @@ class Operator:
         self.planner.wake()
 
     def _annotations(self) -> dict[str, str | None]:
-        """What the Lease tells those who plan as this operator does: its clock, and what members may be given."""
+        """What the Lease tells: to those who plan as this operator does, and which of its checks fail."""
         offset = self._plan_clock.offset
         return {
             CLOCK_OFFSET_ANNOTATION: format_offset(offset) if offset else None,
             ALLOWED_ROLES_ANNOTATION: ",".join(sorted(self._options.allowed_roles)) or None,
+            NOT_READY_ANNOTATION: self._health.in_brief() or None,
         }
 
     async def run(self, stop: asyncio.Event, on_watching: Callable[[], None] = lambda: None) -> None:

@@ -28,7 +28,7 @@ from bitgoeul.metrics.families import Family, FamilyType
 from bitgoeul.planning.pools import PoolKey, PoolKind
 
 RESULTS = ("success", "retry", "error")
-CHECKS = ("cache", "lease", "lists", "clock", "event loop", "promises", "events")
+CHECKS = ("cache", "lease", "lists", "rights", "clock", "event loop", "promises", "events")
 POOL_KINDS = {PoolKind.ACCELERATORS: "AcceleratorPool", PoolKind.STORAGE: "StoragePool"}
 # Kinds of the objects that the operator makes for an allocation or a pool, and puts right.
 CHILD_KINDS = (
