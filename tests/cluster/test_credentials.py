@@ -206,6 +206,10 @@ def test_rights_that_are_revoked_are_told_and_come_back(
             return "rights (" in out
 
         eventually(advised, "doctor says so")
+        finished = commands.run("why", late, f"--kubeconfig={plane.kubeconfig}")
+        assert finished.code == 2
+        assert f"{late} has no status yet: the operator runs and has not taken it up for " in finished.err
+        assert finished.err.endswith(" s; see: bitgoeul doctor\n")
     accounts.bind("bound")
     eventually(lambda: operator.fetch("/readyz")[0] == 200, "it is ready again", HEALING_SECONDS)
     eventually(lambda: world.status(late).get("phase") == "Active", "what waited is there", HEALING_SECONDS)

@@ -13,7 +13,7 @@ from bitgoeul.cli.advice import BY_REASON, Turn, advice_for, advise_without_date
 from bitgoeul.cli.own import find_own
 from bitgoeul.cli.picture import Picture, ends_held_up
 from bitgoeul.cli.status import allocation_acts
-from bitgoeul.cli.why import Answer, as_json, as_lines, explain
+from bitgoeul.cli.why import Answer, as_json, as_lines, explain, why_unseen
 from bitgoeul.controller.clock import NOT_ACTED_ON
 from bitgoeul.controller.closing import STILL_RUNNING
 from bitgoeul.controller.unkept import CHANGED_BACK
@@ -537,3 +537,17 @@ def test_pods_that_no_node_takes_are_told_with_whose_turn_it_is() -> None:
     assert (found.reason, found.turn, found.pods) == ("PodsUnschedulable", Turn.ENGINEER, "8 pods have been …")
     assert found.command == "kubectl get pods -n blue --field-selector status.phase=Pending"
     assert "Pods  8 pods have been …" in [" ".join(line.split()).replace("Pods ", "Pods  ") for line in as_lines(found)]
+
+
+@pytest.mark.parametrize(("led", "server", "said"), [
+    pytest.param(False, 90, "the operator has not seen it; is it running? bitgoeul run", id="nobody leads"),
+    pytest.param(True, 90, "the operator runs and has not taken it up for 90 s; see: bitgoeul doctor", id="one leads"),
+    pytest.param(True, None, "the operator runs and has not taken it up for 5 s; see: bitgoeul doctor", id="untold"),
+    pytest.param(True, -1, "the operator runs and has not taken it up for 0 s; see: bitgoeul doctor", id="just made"),
+])  # fmt: skip
+def test_what_has_no_status_is_told_by_whether_an_operator_leads(led: bool, server: float | None, said: str) -> None:
+    """By the API server's clock, which also wrote when it was created."""
+    obj = {"metadata": {"creationTimestamp": NOW.isoformat()}}
+    told = None if server is None else NOW + timedelta(seconds=server)
+    picture = Picture(Observed(), {}, NOW + timedelta(seconds=5), timedelta(), led=led, server_time=told)
+    assert why_unseen(picture, obj) == said

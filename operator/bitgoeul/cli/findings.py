@@ -46,6 +46,7 @@ from bitgoeul.cli.evidence import (
     unready,
     views,
 )
+from bitgoeul.cli.leader import SKEW, has_lapsed, unrenewed, written_at
 from bitgoeul.cli.limit_findings import check_limits
 from bitgoeul.cluster.client import Object
 from bitgoeul.cluster.kinds import (
@@ -72,8 +73,6 @@ from bitgoeul.planning.observed import NamespaceView, whole
 from bitgoeul.planning.terms import read_moment
 
 INSTALL_KINDS = "bitgoeul crds | kubectl apply -f -"
-SKEW = timedelta(seconds=5)  # clocks that differ by less are the same
-DEFAULT_LEASE_SECONDS = 15
 SET_CLOCK = "timedatectl set-ntp true"
 NOTHING = 1_000_000  # held back: more devices than any pool has
 
@@ -138,11 +137,11 @@ def check_operator(evidence: Evidence) -> Finding:
         return unready(name, f"there is no Lease in namespace {OPERATOR_NAMESPACE}", start)
     spec = evidence.lease.get("spec") or {}
     holder, renewed = str(spec.get("holderIdentity") or ""), read_moment(spec.get("renewTime"))
-    if not holder or renewed is None:
+    age = unrenewed(evidence.lease, evidence.server_time or evidence.here)
+    if renewed is None or age is None:
         return unready(name, "nobody leads: the last operator gave its Lease up", start)
     written = written_at(evidence.lease)
-    age = (evidence.server_time or evidence.here) - date(renewed if written is None else written)
-    if age > timedelta(seconds=int(spec.get("leaseDurationSeconds") or DEFAULT_LEASE_SECONDS)) + SKEW:
+    if has_lapsed(evidence.lease, age):
         found = f"nobody leads: {holder} has not renewed its Lease for {round(age.total_seconds())} s"
         return unready(name, found, start)
     place = runs_in(evidence.lease)
@@ -160,18 +159,6 @@ def check_operator(evidence: Evidence) -> Finding:
         found = f"{where} leads, and cannot do its work; these of its checks fail: {not_ready}"
         return Finding(name, Verdict.BAD, found, f"kubectl logs deployment/bitgoeul -n {place or OPERATOR_NAMESPACE}")
     return Finding(name, Verdict.OK, f"{where} leads")
-
-
-def written_at(lease: Mapping[str, Any]) -> int | None:
-    """
-    Return when a Lease was last renewed by the API server's own clock; None: it does not say.
-
-    The time in the Lease itself is the holder's, and says nothing where that one's clock is wrong.
-    """
-    for entry in lease["metadata"].get("managedFields") or ():
-        if "f:renewTime" in ((entry.get("fieldsV1") or {}).get("f:spec") or {}):
-            return read_moment(entry.get("time"))
-    return None
 
 
 def check_clock(evidence: Evidence) -> Finding:

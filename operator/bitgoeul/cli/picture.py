@@ -19,10 +19,12 @@ from bitgoeul.api.names import ALLOWED_ROLES_ANNOTATION, CLOCK_OFFSET_ANNOTATION
 from bitgoeul.api.quantities import format_offset, parse_offset
 from bitgoeul.cli.advice import held_up_by_clocks
 from bitgoeul.cli.connection import cluster_options, identity_options
+from bitgoeul.cli.leader import leads
 from bitgoeul.cluster.cache import Cache
 from bitgoeul.cluster.client import Api, ApiError, Identity, NoAnswerError, connect
 from bitgoeul.cluster.credentials import overheard
 from bitgoeul.cluster.kinds import LEASE, NAMESPACE, NODE, OWN_KINDS, RESOURCE_QUOTA, TENANT_ALLOCATION, Kind
+from bitgoeul.controller.clock import Clocks
 from bitgoeul.controller.preflight import ask, check_version, served
 from bitgoeul.controller.rounds import observe
 from bitgoeul.errors import NotReadyError, QuantityError, UserError
@@ -46,12 +48,16 @@ class Picture:
         live: Kind and name → the object, of our own kinds.
         wall: The real time.
         offset: By how much the time by which is planned is shifted.
+        led: Whether an operator leads.
+        server_time: By the API server's clock; None: it did not say.
     """
 
     observed: Observed
     live: Mapping[tuple[str, str], Mapping[str, Any]]
     wall: datetime
     offset: timedelta
+    led: bool = False
+    server_time: datetime | None = None
 
     @property
     def now(self) -> datetime:
@@ -165,7 +171,8 @@ async def look(api: Api) -> Picture:
     with overheard("bitgoeul.cluster.cache"):
         for kind, (objects, version) in zip(READ, lists, strict=True):
             cache.replace(kind, objects, int(version or 0))
-    lease = await api.get(LEASE.path(LEASE_NAME, OPERATOR_NAMESPACE))
+    clocks = Clocks()
+    lease = await api.get(LEASE.path(LEASE_NAME, OPERATOR_NAMESPACE), clocks.hear)
     observed, _ = observe(cache, published_roles(lease))
     live = {(kind.kind, entry.obj["metadata"]["name"]): entry.obj for kind in OWN_KINDS for entry in cache.all(kind)}
     return Picture(
@@ -173,6 +180,8 @@ async def look(api: Api) -> Picture:
         live=live,
         wall=present(),
         offset=published_offset(lease),
+        led=leads(lease, clocks.server() or present()),
+        server_time=clocks.server(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import click
@@ -29,7 +30,7 @@ from bitgoeul.cli.advice import (
 )
 from bitgoeul.cli.completion import allocation_names
 from bitgoeul.cli.output import amounts_in_brief, brief, format_facts, instant_of, print_data
-from bitgoeul.cli.picture import Target, output_option, read_picture, target_options
+from bitgoeul.cli.picture import Picture, Target, output_option, read_picture, target_options
 from bitgoeul.cli.queue import Waiter, line_up
 from bitgoeul.desired.allocation_status import headline_condition, holdings, instant, pending_message
 from bitgoeul.desired.pod_security import pod_security_text
@@ -88,7 +89,7 @@ def why(target: Target, output: str, name: str) -> None:
         raise UserError(f"there is no TenantAllocation {name}; see: kubectl get ta")
     status = obj.get("status") or {}
     if not status.get("phase"):
-        raise NotReadyError(f"{name} has no status yet: the operator has not seen it; is it running? bitgoeul run")
+        raise NotReadyError(f"{name} has no status yet: {why_unseen(picture, obj)}")
     current = status.get("observedGeneration") == obj["metadata"].get("generation")
     answer = explain(*picture.planned(), name, status, current=current)
     if output != "table":
@@ -96,6 +97,15 @@ def why(target: Target, output: str, name: str) -> None:
     else:
         for line in as_lines(answer):
             click.echo(line)
+
+
+def why_unseen(picture: Picture, obj: Mapping[str, Any]) -> str:
+    """Say why an allocation may have no status, with the next command."""
+    if not picture.led:
+        return "the operator has not seen it; is it running? bitgoeul run"
+    created = datetime.fromisoformat(obj["metadata"]["creationTimestamp"])
+    waited = max(0.0, ((picture.server_time or picture.wall) - created).total_seconds())
+    return f"the operator runs and has not taken it up for {waited:.0f} s; see: bitgoeul doctor"
 
 
 def explain(snapshot: Snapshot, plan: Plan, name: str, status: Mapping[str, Any], *, current: bool) -> Answer:

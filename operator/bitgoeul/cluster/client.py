@@ -319,10 +319,10 @@ class Api:
                 self.observer(method, resource_of(path), status, time.monotonic() - started)
         return status, raw
 
-    async def get(self, path: str) -> Object | None:
-        """Read one object; None when there is none."""
+    async def get(self, path: str, on_date: DateListener | None = None) -> Object | None:
+        """Read one object; None when there is none. ``on_date`` as for ``request``."""
         try:
-            return await self.request("GET", path)
+            return await self.request("GET", path, on_date=on_date)
         except ApiError as error:
             if error.not_found:
                 return None
