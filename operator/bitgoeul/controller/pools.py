@@ -81,6 +81,7 @@ class Pools:
         plan = current.plan.pools[key]
         metadata = entry.obj["metadata"]
         finalizers = metadata.get("finalizers") or []
+        going = metadata.get("deletionTimestamp") and FINALIZER not in finalizers
         if metadata.get("deletionTimestamp"):
             if FINALIZER in finalizers and not (plan.granted or plan.retained or plan.scheduled):
                 await self._writer.set_finalizers(kind, entry.obj, [f for f in finalizers if f != FINALIZER])
@@ -89,7 +90,8 @@ class Pools:
             # Before anything is granted: a pool must not vanish from under its holders.
             await self._writer.set_finalizers(kind, entry.obj, [*finalizers, FINALIZER])
         policies = []
-        if kind is ACCELERATOR_POOL:
+        # Of one that is let go the policies are left alone: to own them again would delete what somebody wants to keep.
+        if kind is ACCELERATOR_POOL and not going:
             policies = build_pool_policies(key.name, entry.view.spec, entry.uid)
         try:
             again = await self._ensure(policies)
