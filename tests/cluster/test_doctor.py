@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitgoeul.api.names import ALLOCATION_LABEL, GROUP, MANAGED_BY, MANAGED_BY_LABEL
+from bitgoeul.api.names import ALLOCATION_LABEL, GROUP, MANAGED_BY, MANAGED_BY_LABEL, QUOTA_NAME
 from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
     DEVICE_CLASS,
@@ -144,9 +144,25 @@ def test_limits_of_others_are_told(world: World, asker: Asker) -> None:
     assert found["fix"] == f"kubectl delete limitrange {world.name('limits')} -n {blue}"
 
 
+def test_a_tenant_without_its_quota_is_bad(world: World, asker: Asker, operator: OperatorProcess) -> None:
+    """Nothing limits it while no operator puts the quota back; the allocation is named by the command."""
+    blue = world.active("blue", {world.pool(): 1})
+    operator.stop()
+    try:
+        world.admin.delete(RESOURCE_QUOTA.path(QUOTA_NAME, blue))
+        found = findings(asker, code=2)["quotas"]
+    finally:
+        operator.start()
+    assert found["verdict"] == "bad"
+    assert f"no quota of ours in {blue}" in found["found"]
+    assert found["fix"] == f"bitgoeul why {blue}"
+    eventually(lambda: findings(asker)["quotas"]["verdict"] == "ok", "the quota is back")
+
+
 def test_what_a_pool_leaves_behind_is_told(world: World, asker: Asker, kubectl: Kubectl) -> None:
     """Deleted without what belongs to it, its policies stay; the command takes all four away."""
     pool = world.pool()
+    eventually(lambda: world.find(VALIDATING_BINDING, policy_name(pool)) is not None, "it has its policies")
     kubectl("delete", "apool", pool, "--cascade=orphan")
     world.await_gone(ACCELERATOR_POOL, pool)
     found = findings(asker)["leftovers"]

@@ -224,6 +224,76 @@ def test_device_classes_may_be_there(fields: dict[str, Any], said: str) -> None:
     assert find("dra", **fields) == Finding("dra", Verdict.OK, said)
 
 
+def quota(namespace: str, name: str = "bitgoeul") -> Manifest:
+    """A quota; ours by its name."""
+    labels = {MANAGED_BY_LABEL: MANAGED_BY} if name == "bitgoeul" else {}
+    return {"metadata": {"name": name, "namespace": namespace, "labels": labels}}
+
+
+def in_phase(name: str, phase: str | None, **metadata: Any) -> Manifest:
+    """An allocation in a phase; None: nobody has looked at it."""
+    obj = make_allocation(name)
+    obj["metadata"] |= metadata
+    return obj | ({"status": {"phase": phase}} if phase else {})
+
+
+@pytest.mark.parametrize(
+    ("allocation", "quotas", "namespace", "bad"),
+    [
+        pytest.param(in_phase("blue", "Active"), [], {}, True, id="none at all"),
+        pytest.param(in_phase("blue", "Expiring"), [], {}, True, id="none shortly before its end"),
+        pytest.param(in_phase("blue", "Active"), [quota("blue", "mine")], {}, True, id="one of somebody else only"),
+        pytest.param(in_phase("blue", "Active"), [quota("blue")], {}, False, id="ours"),
+        pytest.param(in_phase("blue", "Provisioning"), [], {}, False, id="none, and it is being set up"),
+        pytest.param(in_phase("blue", None), [], {}, False, id="none, and nobody has looked at it"),
+        pytest.param(in_phase("blue", "Expired"), [], {}, False, id="none after its end"),
+        pytest.param(
+            in_phase("blue", "Active", deletionTimestamp=instant(NOW)), [], {}, False, id="none, and it is deleted"
+        ),
+        pytest.param(
+            in_phase("blue", "Active"), [], {"deletionTimestamp": instant(NOW)}, False, id="and its namespace goes"
+        ),
+    ],
+)
+def test_a_namespace_in_use_without_our_quota_is_bad(
+    allocation: Manifest, quotas: list[Manifest], namespace: Manifest, bad: bool
+) -> None:
+    """Nothing is limited there; where it is only being set up or ends, that is as it should be."""
+    place = make_namespace("blue")
+    place["metadata"] |= namespace
+    found = find(
+        "quotas",
+        objects={**WELL.objects, TENANT_ALLOCATION: [allocation], NAMESPACE: [place], RESOURCE_QUOTA: quotas},
+    )
+    assert (found.verdict is Verdict.BAD) == bad
+    if bad:
+        assert found.found == "no quota of ours in blue: what is used there is not limited to the grant"
+        assert found.fix == "bitgoeul why blue"
+
+
+def test_each_namespace_without_a_quota_is_named_before_those_with_two() -> None:
+    """By the allocation that they belong to."""
+    objects = {
+        **WELL.objects,
+        TENANT_ALLOCATION: [in_phase(name, "Active") for name in ("blue", "red")],
+        NAMESPACE: [make_namespace("red"), make_namespace("b", "blue"), make_namespace("a", "blue")],
+        RESOURCE_QUOTA: [quota("red"), quota("red", "mine"), quota("red", "yours")],
+    }
+    found = find("quotas", objects=objects)
+    assert (found.verdict, found.found, found.fix) == (
+        Verdict.BAD,
+        "no quota of ours in a, b: what is used there is not limited to the grant; more than one quota in red: the "
+        "least of them counts",
+        "bitgoeul why blue",
+    )
+    objects[RESOURCE_QUOTA] += [quota("a"), quota("b")]
+    found = find("quotas", objects=objects)
+    assert (found.verdict, found.fix) == (
+        Verdict.WARN,
+        "kubectl delete resourcequota mine -n red && kubectl delete resourcequota yours -n red",
+    )
+
+
 def foreign(namespace: str, *rows: Manifest) -> Manifest:
     """A LimitRange of somebody else."""
     return {"metadata": {"name": "default", "namespace": namespace}, "spec": {"limits": list(rows)}}

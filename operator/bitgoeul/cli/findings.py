@@ -7,7 +7,6 @@ Pure: what could not be read is said so in the finding, and keeps no other check
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -48,6 +47,7 @@ from bitgoeul.cli.evidence import (
 )
 from bitgoeul.cli.leader import SKEW, has_lapsed, unrenewed, written_at
 from bitgoeul.cli.limit_findings import check_limits
+from bitgoeul.cli.quota_findings import check_quotas
 from bitgoeul.cluster.client import Object
 from bitgoeul.cluster.kinds import (
     ACCELERATOR_POOL,
@@ -288,24 +288,6 @@ def closing(resource: str) -> str:
     }
     closed = {"apiVersion": API_VERSION, "kind": "AcceleratorPool", "metadata": {"name": pool}, "spec": spec}
     return f"echo '{json.dumps(closed, separators=(',', ':'))}' | kubectl apply -f -"
-
-
-def check_quotas(evidence: Evidence) -> Finding:
-    """Whether each tenant namespace has one quota: a second one makes less usable than was granted."""
-    name = "quotas"
-    refused = [kind.plural for kind in (NAMESPACE, RESOURCE_QUOTA) if kind not in evidence.objects]
-    if refused:
-        return unread(name, f"list {', '.join(refused)}")
-    tenants = {one.name for one in views(evidence) if one.allocation_uid}
-    quotas: dict[str, list[Object]] = defaultdict(list)
-    for quota in evidence.objects[RESOURCE_QUOTA]:
-        if quota["metadata"]["namespace"] in tenants:
-            quotas[quota["metadata"]["namespace"]].append(quota)
-    foreign = [quota for all_ in quotas.values() if len(all_) > 1 for quota in all_ if not ours(quota)]
-    if foreign:
-        found = f"more than one quota in {named(sorted({one['metadata']['namespace'] for one in foreign}))}"
-        return Finding(name, Verdict.WARN, f"{found}: the least of them counts", deletion(RESOURCE_QUOTA, foreign[0]))
-    return Finding(name, Verdict.OK, f"one quota in each of {count(len(quotas), 'tenant namespace')}")
 
 
 def check_retained(evidence: Evidence) -> Finding:
