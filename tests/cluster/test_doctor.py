@@ -142,6 +142,12 @@ def test_limits_of_others_are_told(world: World, asker: Asker) -> None:
     assert blue in found["found"]
     assert "Container limited to cpu 500m, memory 512Mi where nothing is said" in found["found"]
     assert found["fix"] == f"kubectl delete limitrange {world.name('limits')} -n {blue}"
+    others = {"name": world.name("more-limits"), "namespace": blue}
+    bounds = [{"type": "Pod", "max": {"cpu": "2"}}]
+    world.admin.create(LIMIT_RANGE.path("", blue), {"metadata": others, "spec": {"limits": bounds}})
+    found = findings(asker)["limits"]
+    assert f"{world.name('more-limits')} in {blue}: Pod at most cpu 2" in found["found"]
+    assert len(found["fix"].split(" && ")) == 2
 
 
 def test_a_tenant_without_its_quota_is_bad(world: World, asker: Asker, operator: OperatorProcess) -> None:

@@ -294,9 +294,9 @@ def test_each_namespace_without_a_quota_is_named_before_those_with_two() -> None
     )
 
 
-def foreign(namespace: str, *rows: Manifest) -> Manifest:
+def foreign(namespace: str, *rows: Manifest, name: str = "default") -> Manifest:
     """A LimitRange of somebody else."""
-    return {"metadata": {"name": "default", "namespace": namespace}, "spec": {"limits": list(rows)}}
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": {"limits": list(rows)}}
 
 
 @pytest.mark.parametrize(
@@ -325,6 +325,22 @@ def test_limits_of_others_are_told(rows: list[Manifest], said: str) -> None:
         f"a foreign LimitRange in blue: pods that the grant has room for may be refused; default in blue: {said}"
     )
     assert found.fix == "kubectl delete limitrange default -n blue"
+
+
+def test_each_limit_of_others_in_a_namespace_is_told() -> None:
+    """With what it caps, and the commands that take all of them away; other namespaces by name."""
+    namespaces = [make_namespace("blue"), make_namespace("red")]
+    cpu, memory = {"type": "Pod", "max": {"cpu": "2"}}, {"type": "Pod", "max": {"memory": "1Gi"}}
+    limits = [foreign("red"), foreign("blue", memory, name="two"), foreign("blue", cpu, name="one")]
+    found = find("limits", objects={**WELL.objects, NAMESPACE: namespaces, LIMIT_RANGE: limits})
+    assert found.found == (
+        "3 foreign LimitRanges in blue, red: pods that the grant has room for may be refused; "
+        "one in blue: Pod at most cpu 2; two in blue: Pod at most memory 1Gi"
+    )
+    assert found.fix == "kubectl delete limitrange one -n blue && kubectl delete limitrange two -n blue"
+    many = [foreign("blue", cpu, name=f"many{number}") for number in range(7)]
+    found = find("limits", objects={**WELL.objects, NAMESPACE: namespaces, LIMIT_RANGE: many})
+    assert found.found.endswith("many4 in blue: Pod at most cpu 2; 2 more there")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitgoeul.cli.evidence import Evidence, Finding, Verdict, count, deletion, named, ours, unread, views
+from bitgoeul.cli.evidence import NAMED, Evidence, Finding, Verdict, count, deletion, named, ours, unread, views
 from bitgoeul.cluster.client import Object
 from bitgoeul.cluster.kinds import LIMIT_RANGE, NAMESPACE
 
@@ -31,13 +31,14 @@ def check_limits(evidence: Evidence) -> Finding:
     )
     if not foreign:
         return Finding(name, Verdict.OK, f"no foreign LimitRange in {count(len(tenants), 'tenant namespace')}")
-    first = foreign[0]
     places = sorted({one["metadata"]["namespace"] for one in foreign})
-    found = (
-        f"a foreign LimitRange in {named(places)}: pods that the grant has room for may be refused; "
-        f"{first['metadata']['name']} in {places[0]}: {limits_text(first)}"
-    )
-    return Finding(name, Verdict.WARN, found, deletion(LIMIT_RANGE, first))
+    # One namespace at a time is told in full, and mended.
+    here = [one for one in foreign if one["metadata"]["namespace"] == places[0]]
+    texts = [f"{one['metadata']['name']} in {places[0]}: {limits_text(one)}" for one in here[:NAMED]]
+    texts += [f"{len(here) - NAMED} more there"] if len(here) > NAMED else []
+    what = "a foreign LimitRange" if len(foreign) == 1 else f"{len(foreign)} foreign LimitRanges"
+    found = f"{what} in {named(places)}: pods that the grant has room for may be refused; {'; '.join(texts)}"
+    return Finding(name, Verdict.WARN, found, " && ".join(deletion(LIMIT_RANGE, one) for one in here[:NAMED]))
 
 
 def limits_text(obj: Object) -> str:
