@@ -7,18 +7,7 @@ import logging
 import pytest
 
 from bitgoeul.cli.logs import CROWD, OncePerSecond
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.unit.clocks import Clock
 
 
 @pytest.fixture

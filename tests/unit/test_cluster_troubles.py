@@ -7,13 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitgoeul.cluster.troubles import LASTING_SECONDS, Troubles
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.unit.clocks import Clock
 
 
 def test_what_passes_is_not_worth_a_word() -> None:

@@ -8,21 +8,10 @@ from bitgoeul.api.conditions import Reason
 from bitgoeul.controller.delays import MOMENTARY, Delays
 from bitgoeul.desired.allocation_status import Progress
 from tests.unit.builders import NOW, Manifest
+from tests.unit.clocks import Clock
 from tests.unit.lives import holding, recorded, status_of
 
 WEBHOOK = 'failed calling webhook "x.example.org": service "x" not found'
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

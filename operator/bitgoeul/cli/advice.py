@@ -18,10 +18,9 @@ from bitgoeul.controller.closing import STILL_RUNNING
 from bitgoeul.controller.trial import NO_RIGHT
 from bitgoeul.controller.unkept import CHANGED_BACK
 from bitgoeul.desired.allocation_status import headline_condition
-from bitgoeul.planning.allocations import Allocation
+from bitgoeul.planning.allocations import Allocation, devices_in
 from bitgoeul.planning.explain import NO_NODE, NONE_SHOWN, THERE, UNTOLERATED
 from bitgoeul.planning.moments import day
-from bitgoeul.planning.pools import PoolKind
 
 
 class Turn(StrEnum):
@@ -232,7 +231,7 @@ def advise_on_unproved(message: str) -> Advice:
 def advise_on_pods_left(allocation: Allocation) -> Advice:
     """Give advice where pods outlast the end of a grant."""
     if not allocation.terms.drain:
-        devices = {pool: n for pool, n in allocation.granted.items() if pool.kind is PoolKind.ACCELERATORS and n}
+        devices = devices_in(allocation.granted)
         doing = f"hold {amounts_in_brief(devices)}" if devices else "run"
         text = f"pods still {doing}, and nobody evicts them (workload Keep): delete them, or have its end moved"
         return Advice(Turn.TENANT, text, PODS)

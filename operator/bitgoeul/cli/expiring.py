@@ -16,10 +16,10 @@ from bitgoeul.cli.picture import Picture, Target, output_option, read_picture, t
 from bitgoeul.cluster.kinds import TENANT_ALLOCATION
 from bitgoeul.desired.allocation_status import holdings
 from bitgoeul.errors import QuantityError, UserError
+from bitgoeul.planning.allocations import devices_in
 from bitgoeul.planning.decisions import Decision, Plan, Window
 from bitgoeul.planning.life import Course
 from bitgoeul.planning.moments import day
-from bitgoeul.planning.pools import PoolKind
 from bitgoeul.planning.snapshot import Snapshot, Standing
 
 COLUMNS = ("Allocation", "Organization", "Holds", "Ends", "Left", "Notice", "Then")
@@ -108,7 +108,8 @@ def find_endings(snapshot: Snapshot, plan: Plan, until: int, running: Collection
         window = decision.window
         if decision.course is Course.NOTHING or window is None or window.end > until:
             continue
-        pods = standing.allocation.name in running or holds_devices(standing)
+        # Who is charged for devices has pods that hold them, or nobody has looked yet.
+        pods = standing.allocation.name in running or bool(devices_in(standing.charged))
         if window.end <= snapshot.now and not (pods or remains(standing, window, snapshot.now)):
             continue
         times = standing.allocation.terms.notice_times(window.start, window.end)
@@ -117,14 +118,9 @@ def find_endings(snapshot: Snapshot, plan: Plan, until: int, running: Collection
 
 
 def remains(standing: Standing, window: Window, now: int) -> bool:
-    """Whether the grace runs, or data is there that is to be deleted, were it overdue."""
+    """Tell whether the grace runs, or data is there that is to be deleted, were it overdue."""
     graced = window.drain_at is not None and now < window.drain_at
     return graced or (window.delete_at is not None and standing.housed)
-
-
-def holds_devices(standing: Standing) -> bool:
-    """Whether it is charged for devices still: pods hold them, or nobody has looked yet."""
-    return any(amount for pool, amount in standing.charged.items() if pool.kind is PoolKind.ACCELERATORS)
 
 
 def notice_text(one: Ending, now: int) -> str:
@@ -145,7 +141,7 @@ def left_text(end: int, now: int) -> str:
 
 
 def then_text(one: Ending, now: int) -> str:
-    """What is to go after the end; what should be gone and is not has its date all the same."""
+    """Say what is to go after the end; what should be gone and is not has its date all the same."""
     window = one.window
     parts = []
     if window.drain_at is None:

@@ -129,7 +129,7 @@ def same_definition(live: Object | None, spec: Mapping[str, Any]) -> bool:
 
 
 def check_operator(evidence: Evidence) -> Finding:
-    """Whether an operator leads, and can do its work; its Lease is renewed every few seconds."""
+    """Tell whether an operator leads, and can do its work; its Lease is renewed every few seconds."""
     name, start = "operator", "bitgoeul run"
     if evidence.lease_refused:
         return unread(name, "get leases")
@@ -291,7 +291,7 @@ def closing(resource: str) -> str:
 
 
 def check_retained(evidence: Evidence) -> Finding:
-    """Whether namespaces of deleted allocations are kept, and which of them hold data, charged to its pool."""
+    """Tell whether namespaces of deleted allocations are kept, and which of them hold data, charged to its pool."""
     name = "retained"
     if NAMESPACE not in evidence.objects:
         return unread(name, "list namespaces")

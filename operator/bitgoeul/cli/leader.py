@@ -1,4 +1,4 @@
-"""Whether an operator leads, as its Lease says. Pure."""
+"""Tells whether an operator leads, as its Lease says. Pure."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ VARYING = re.compile(r"""'[^']*'|"[^"]*"|/\S+|[\w.:-]*\d[\w.:-]*""")
 
 
 class Trouble(NamedTuple):
-    """What a line is about: who says it, the text without names, and of which object; empty: of many."""
+    """Tells what a line is about: who says it, the text without names, and of which object; empty: of many."""
 
     logger: str
     text: str
@@ -89,7 +89,7 @@ class OncePerSecond(logging.Filter):
         return True
 
     def _is_crowded(self, crowd: Trouble, now: float) -> bool:
-        """Whether enough objects were told of within a second by one text."""
+        """Tell whether enough objects were told of within a second by one text."""
         told = (
             now < at + QUIET_SECONDS
             for one, (at, _) in self._passed.items()

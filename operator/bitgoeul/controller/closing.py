@@ -29,11 +29,10 @@ from bitgoeul.desired.allocation_status import Place, Progress
 from bitgoeul.desired.namespace import going_text
 from bitgoeul.desired.role_bindings import within
 from bitgoeul.desired.world import NamespaceTarget
-from bitgoeul.planning.allocations import Allocation, Amounts
+from bitgoeul.planning.allocations import Allocation, Amounts, devices_in
 from bitgoeul.planning.decisions import Decision
 from bitgoeul.planning.life import Course, Halt
 from bitgoeul.planning.moments import date
-from bitgoeul.planning.pools import PoolKind
 
 # Data that is due is looked at twice, with a comparison of the clocks in between: it does not come back.
 SECOND_LOOK_SECONDS = 10.0
@@ -100,9 +99,9 @@ class Closing:
         if erasing:
             for name in open_ones:
                 await self._takedown.finish(closed(name, allocation), current.world, delete=True)
-        rest = await self._give_back(entry, owned.values(), current) if settled else holds_devices(allocation.granted)
+        still = await self._give_back(entry, owned.values(), current) if settled else allocation.granted
         # A limit for a pool that is new unsettles each quota; what is drained already stays so.
-        drained = (settled or is_expired(entry)) and not pods and not rest
+        drained = (settled or is_expired(entry)) and not pods and not devices_in(still)
         places = {name: Place(allocation.place_uids.get(name, ""), held) for name, held in allocation.placed.items()}
         places |= {name: Place(found.uid, allocation.placed.get(name, {})) for name, found in owned.items()}
         return Progress(
@@ -148,13 +147,13 @@ class Closing:
             return members
         return tuple(member.model_copy(update={"role": MemberRole.VIEW}) for member in members)
 
-    async def _give_back(self, entry: Entry, owned: Iterable[Entry], current: Round) -> bool:
-        """Lower status.grant to what is still held in truth; True while devices are."""
+    async def _give_back(self, entry: Entry, owned: Iterable[Entry], current: Round) -> Amounts:
+        """Lower status.grant to what is still held in truth, and return that."""
         allocation: Allocation = entry.view
         lowered = await self._holdings.of_grant(owned, allocation, current)
         if lowered != dict(allocation.granted):
             await self._lower_grant(entry, lowered)
-        return holds_devices(lowered)
+        return lowered
 
     @staticmethod
     def _message(owned: Mapping[str, Entry], pods: int, *, erasing: bool, held_up: bool) -> str:
@@ -169,11 +168,6 @@ class Closing:
 def closed(name: str, allocation: Allocation) -> NamespaceTarget:
     """A namespace in which nothing new may begin; what is there stays."""
     return NamespaceTarget(name, allocation.name, allocation.uid, closed=True)
-
-
-def holds_devices(grant: Amounts) -> bool:
-    """Whether a grant is of more than storage."""
-    return any(pool.kind is PoolKind.ACCELERATORS for pool in grant)
 
 
 def is_expired(entry: Entry) -> bool:

@@ -31,7 +31,7 @@ from bitgoeul.desired.namespace import going_text
 from bitgoeul.desired.role_bindings import given_roles, within
 from bitgoeul.desired.targets import Division, Holding, divide
 from bitgoeul.desired.world import NamespaceTarget
-from bitgoeul.planning.allocations import Allocation, Amounts, at_least, total
+from bitgoeul.planning.allocations import Allocation, Amounts, at_least, devices_in, total
 from bitgoeul.planning.checks import amount_text
 from bitgoeul.planning.decisions import Decision
 from bitgoeul.planning.explain import plural
@@ -130,8 +130,7 @@ class Enforcement:
         open_doors = replace(behind, ready=True, namespaces=ready, excess=excess)
         if not lay.division.complete or excess or not all(gone) or lay.vanishing:
             message = draining_text(excess, lay, gone)
-            devices = any(pool.kind is PoolKind.ACCELERATORS for pool in excess)
-            drain_at = await self._shrink(allocation, excess, lay, current) if devices or lay.over else None
+            drain_at = await self._shrink(allocation, excess, lay, current) if devices_in(excess) or lay.over else None
             # What is held beyond the quotas has time, or nobody ends it; what only waits for a policy to act has not.
             held_up = drain_at is not None and self._clocks.apart
             has_time = drain_at is None or drain_at > self._plan_clock() or held_up

@@ -42,8 +42,7 @@ from bitgoeul.desired.namespace import amend_namespace, build_namespace, closing
 from bitgoeul.desired.role_bindings import build_role_bindings, is_ours, tenant_role
 from bitgoeul.desired.volume_claims import build_volume_claims, never_shrunk
 from bitgoeul.desired.world import Manifest, NamespaceTarget, World
-from bitgoeul.planning.allocations import Amounts
-from bitgoeul.planning.pools import PoolKind
+from bitgoeul.planning.allocations import Amounts, devices_in
 
 
 class NamespaceTakenError(Exception):
@@ -105,7 +104,7 @@ class NamespaceKeeper:
         Raises:
             NamespaceTakenError: It exists and says that it belongs to somebody else, or to nobody.
         """
-        held = {pool.name: n for pool, n in floor.items() if pool.kind is PoolKind.ACCELERATORS and n}
+        held = {pool.name: n for pool, n in devices_in(floor).items()}
         labelled = replace(target, devices={**held, **{p: n for p, n in target.devices.items() if n}})
         entry = self._cache.get(NAMESPACE, target.name)
         if entry is None:

@@ -18,8 +18,8 @@ from bitgoeul.cluster.kinds import NAMESPACE, POD
 from bitgoeul.controller.planner import Planner
 from bitgoeul.controller.rounds import Round
 from bitgoeul.errors import ClusterError
+from bitgoeul.planning.allocations import devices_in
 from bitgoeul.planning.pending import Pending, find_pending
-from bitgoeul.planning.pools import PoolKind
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,4 @@ class PendingWatch:
 
 def holds_devices(current: Round) -> bool:
     """Whether anybody holds devices by a grant that is in force; without that nobody can miss any."""
-    return any(
-        decision.admitted and any(pool.kind is PoolKind.ACCELERATORS for pool in decision.grant)
-        for decision in current.plan.decisions.values()
-    )
+    return any(decision.admitted and devices_in(decision.grant) for decision in current.plan.decisions.values())

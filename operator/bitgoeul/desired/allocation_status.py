@@ -12,7 +12,7 @@ from typing import Any
 from bitgoeul.api.conditions import REFUSALS, Condition, ConditionType, Phase, Reason, merge_conditions
 from bitgoeul.api.quantities import format_bytes, saturated
 from bitgoeul.desired.pod_security import relaxed
-from bitgoeul.planning.allocations import Allocation, Amounts
+from bitgoeul.planning.allocations import Allocation, Amounts, devices_in
 from bitgoeul.planning.checks import amount_text
 from bitgoeul.planning.decisions import Decision, QueueEntry, Window
 from bitgoeul.planning.life import Course, Halt
@@ -328,7 +328,7 @@ def amounts_text(amounts: Amounts) -> str:
 
 def devices_text(amounts: Amounts) -> str:
     """The devices alone, for the printer column."""
-    devices = sorted((pool.name, n) for pool, n in amounts.items() if pool.kind is PoolKind.ACCELERATORS and n)
+    devices = sorted((pool.name, n) for pool, n in devices_in(amounts).items())
     return ",".join(f"{name}×{amount}" for name, amount in devices)[:MAX_SUMMARY]
 
 

@@ -24,7 +24,7 @@ from bitgoeul.api.tenant_allocation import TenantAllocationSpec
 from bitgoeul.api.tenant_allocation_status import Holdings, Queue, ShareState
 from bitgoeul.errors import QuantityError
 from bitgoeul.planning.moments import EPOCH
-from bitgoeul.planning.pools import PoolKey, accelerator, storage
+from bitgoeul.planning.pools import PoolKey, PoolKind, accelerator, storage
 from bitgoeul.planning.terms import NO_TERMS, Recorded, Terms, read_moment, read_recorded, read_terms
 
 Amounts = Mapping[PoolKey, int]  # devices or bytes; a pool that is absent has 0
@@ -276,6 +276,11 @@ def claimed(spec: TenantAllocationSpec, allocation: str) -> tuple[Share, ...]:
             place = totals.setdefault(claim.namespace or first, {})
             place[pool] = place.get(pool, 0) + size_of(claim.size)
     return tuple(Share(namespace, amounts) for namespace, amounts in sorted(totals.items()))
+
+
+def devices_in(amounts: Amounts) -> dict[PoolKey, int]:
+    """Return the devices among amounts; pools with 0 are left out."""
+    return {pool: amount for pool, amount in amounts.items() if pool.kind is PoolKind.ACCELERATORS and amount}
 
 
 def total(holdings: Iterable[Amounts]) -> dict[PoolKey, int]:
