@@ -36,7 +36,6 @@ from bitgoeul.planning.checks import amount_text
 from bitgoeul.planning.decisions import Decision
 from bitgoeul.planning.explain import plural
 from bitgoeul.planning.moments import date, moment
-from bitgoeul.planning.pools import PoolKind
 
 LowerGrant = Callable[[Entry, Amounts], Awaitable[None]]
 
@@ -187,8 +186,7 @@ class Enforcement:
         over = any(
             amount > division.targets[name].devices.get(pool.name, 0)
             for name in staying
-            for pool, amount in holdings.get(name, Holding()).floor.items()
-            if pool.kind is PoolKind.ACCELERATORS
+            for pool, amount in devices_in(holdings.get(name, Holding()).floor).items()
         )
         return Lay(owned, kept, going, leaving, vanishing, staying, division, over)
 

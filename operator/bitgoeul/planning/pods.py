@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bitgoeul.planning.observed import whole
+from bitgoeul.planning.observed import extended_resources
 
 FINISHED = ("Succeeded", "Failed")
 
@@ -46,18 +46,13 @@ def devices_of(pod: Mapping[str, Any]) -> dict[str, int]:
         starting = {name: max(starting.get(name, 0), beside.get(name, 0)) for name in starting.keys() | beside.keys()}
     running = summed(sidecars, *(requested(container) for container in spec.get("containers") or ()))
     most = {name: max(running.get(name, 0), starting.get(name, 0)) for name in running.keys() | starting.keys()}
-    return summed(most, devices_in(spec.get("overhead") or {}))
+    return summed(most, extended_resources(spec.get("overhead")))
 
 
 def requested(container: Mapping[str, Any]) -> dict[str, int]:
     """Return the devices that one container asks for; a limit without a request is the request, as for Kubernetes."""
     resources = container.get("resources") or {}
-    return devices_in({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
-
-
-def devices_in(amounts: Mapping[str, Any]) -> dict[str, int]:
-    """Return the extended resources among amounts, in whole devices."""
-    return {name: whole(amount) for name, amount in amounts.items() if "/" in name}
+    return extended_resources({**(resources.get("limits") or {}), **(resources.get("requests") or {})})
 
 
 def summed(*parts: Mapping[str, int]) -> dict[str, int]:

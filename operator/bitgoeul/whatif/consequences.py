@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from bitgoeul.api.conditions import REFUSALS
 from bitgoeul.api.tenant_allocation import Member, MemberRole
-from bitgoeul.planning.allocations import Allocation, Amounts
+from bitgoeul.planning.allocations import Allocation, Amounts, devices_in
 from bitgoeul.planning.decisions import Decision, Plan
 from bitgoeul.planning.life import Course, Halt, draining_pools
 from bitgoeul.planning.moments import FOREVER
@@ -264,13 +264,13 @@ def _shrunk(was: _View, now: _View, staying: list[str]) -> Iterator[Eviction]:
         share, former = now.shares.get(name, {}), was.shares.get(name, {})
         beyond = [
             pool
-            for pool, amount in was.standing.used_in.get(name, {}).items()
-            if pool.kind is PoolKind.ACCELERATORS and share.get(pool, 0) < min(amount, former.get(pool, 0))
+            for pool, amount in devices_in(was.standing.used_in.get(name, {})).items()
+            if share.get(pool, 0) < min(amount, former.get(pool, 0))
         ]
         if beyond:
             limits = {pool.limit: 0 for key, pool in pools.items() if key.kind is PoolKind.ACCELERATORS}
-            for key, amount in share.items():
-                if key in pools and key.kind is PoolKind.ACCELERATORS:
+            for key, amount in devices_in(share).items():
+                if key in pools:
                     limits[pools[key].limit] += amount
             at = None if granted is None else granted + now.allocation.terms.grace
             yield Eviction(name, at, _shrink_reason(now, name, sorted(beyond)), limits)

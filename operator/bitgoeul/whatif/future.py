@@ -12,12 +12,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from bitgoeul.errors import UserError
-from bitgoeul.planning.allocations import Amounts
+from bitgoeul.planning.allocations import Amounts, devices_in
 from bitgoeul.planning.decisions import Plan
 from bitgoeul.planning.life import Course, Halt, look
 from bitgoeul.planning.moments import day, moment
 from bitgoeul.planning.plan import make_plan
-from bitgoeul.planning.pools import Pool, PoolKey, PoolKind, measure_accelerators, measure_storage
+from bitgoeul.planning.pools import Pool, PoolKey, measure_accelerators, measure_storage
 from bitgoeul.planning.snapshot import Observed, Snapshot, Standing, build_snapshot
 from bitgoeul.planning.succession import advance
 
@@ -85,7 +85,7 @@ def given_back(standing: Standing, snapshot: Snapshot) -> Amounts:
     drained = life.course is Course.CLOSED and life.drain_at <= snapshot.now
     if not drained or not (standing.allocation.terms.drain or life.passed):
         return {}
-    return {pool: amount for pool, amount in standing.charged.items() if pool.kind is PoolKind.ACCELERATORS}
+    return devices_in(standing.charged)
 
 
 def settled(snapshot: Snapshot, plan: Plan, before: Snapshot) -> Snapshot:
